@@ -1,5 +1,27 @@
 //! Everything Trạm decides, without a clock, randomness or I/O.
+//!
+//! A request comes in as [`inbound::Inbound`], is proven by [`providers`], becomes
+//! [`event::NewEvent`]s, is stored and driven by the [`mailbox`], and leaves as
+//! [`relay`] says. What operators configure is [`webhook::Webhook`], kept by the
+//! [`registry`].
 
+pub mod database;
+pub mod delivery;
+pub mod destination_url;
+pub mod event;
+pub mod headers;
 pub mod ids;
+pub mod inbound;
+pub mod json;
+pub mod mailbox;
+pub mod messages;
+pub mod problem;
+pub mod providers;
+pub mod receive;
+pub mod registry;
+pub mod relay;
+pub mod retry;
 pub mod secret;
+pub mod signature;
 pub mod time;
+pub mod webhook;

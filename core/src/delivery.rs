@@ -1,0 +1,121 @@
+//! One event on its way to one destination, attempt by attempt: the shapes that
+//! the Mailbox, the relay rules and the edge hand each other.
+
+use crate::{
+    event::Envelope,
+    ids::{DestinationId, EventId},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::rc::Rc;
+
+/// What a delivery, and an event as a whole, has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Still on its way.
+    Pending,
+    /// Taken.
+    Delivered,
+    /// Given up; kept, visible, resendable.
+    Failed,
+    /// Stopped by the operator.
+    Cancelled,
+}
+
+/// A stored event as it is relayed, shared by all its deliveries.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    /// Its id, which the origin sees as `webhook-id`.
+    pub id: EventId,
+    /// Method, query and headers, as they came or as the split changed them.
+    pub envelope: Envelope,
+    /// The bytes to relay.
+    pub body: Vec<u8>,
+    /// A test call.
+    pub test: bool,
+}
+
+/// One attempt that is to be made now. The Mailbox holds its lease until it is
+/// told how it ended.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The event.
+    pub event: Rc<StoredEvent>,
+    /// Where to.
+    pub destination: DestinationId,
+    /// 1 for the first attempt of this delivery.
+    pub number: u32,
+}
+
+/// What one HTTP request came to, as seen by the edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// When the request was begun.
+    pub started_at: Timestamp,
+    /// How long it took, to the end of what was read.
+    pub duration_ms: u64,
+    /// The answer, or why there was none.
+    pub result: Result<Answer, Failure>,
+}
+
+/// An answer of the origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `retry-after` field as it came.
+    pub retry_after: Option<String>,
+    /// The beginning of the body: at most 64 KiB where `strict` asks for it, else
+    /// at most the 1 KiB that is kept.
+    pub body: Vec<u8>,
+    /// The body could not be read to the end of what was needed (time-out, broken
+    /// connection).
+    pub body_incomplete: Option<String>,
+}
+
+/// Why there was no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Not within the destination's `timeout_seconds`.
+    Timeout,
+    /// Refused, reset, DNS, TLS: what the platform says.
+    Connection(String),
+    /// The destination is not one that may be sent to; says why.
+    Forbidden(String),
+}
+
+/// One HTTP request of a delivery, as it is kept and shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// When it was begun.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// The origin's status, when it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<u16>,
+    /// Why it was not taken; absent when it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The first 1 KiB of the answer, as text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub response_body: String,
+}
+
+/// What an attempt means for its delivery: made by `relay::judge`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What is kept of it.
+    pub attempt: Attempt,
+    /// The origin has taken the event.
+    pub taken: bool,
+    /// The failure is of the kind that says the server is down: no connection,
+    /// time-out, 5xx, 429.
+    pub server_down: bool,
+    /// The origin asked not to be tried before then (429 and 503 only; at most an
+    /// hour ahead).
+    pub not_before: Option<Timestamp>,
+}

@@ -1,0 +1,73 @@
+//! What an authentic request becomes: events, each with its identity and what
+//! the operator sees of it at a glance.
+
+use crate::headers::Headers;
+use serde::{Deserialize, Serialize};
+
+/// SHA-256 over what identifies an event within its webhook. Always whole, never
+/// truncated.
+pub type DedupeKey = [u8; 32];
+
+/// What a list shows of an event. Everything is optional: a provider says what
+/// it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Summary {
+    /// The bank or gateway.
+    pub bank: Option<String>,
+    /// The account number.
+    pub account: Option<String>,
+    /// `in`, `out` or nothing.
+    pub direction: Option<Direction>,
+    /// A non-negative integer or decimal, as text to the last digit.
+    pub amount: Option<String>,
+    /// The provider's transaction id.
+    pub transaction_id: Option<String>,
+    /// What the payer wrote, or what happened.
+    pub description: Option<String>,
+    /// When it happened, RFC 3339 UTC.
+    pub occurred_at: Option<String>,
+}
+
+/// Which way the money went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Money in.
+    In,
+    /// Money out.
+    Out,
+}
+
+/// One event on its way into a Mailbox. Made only from an authentic request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Its identity. Test calls have one too, but it never enters dedupe memory.
+    pub key: DedupeKey,
+    /// SHA-256 of the bytes relayed, to notice the same id with another body.
+    pub body_sha256: [u8; 32],
+    /// The provider's event name or kind.
+    pub name: Option<String>,
+    /// The id of what it is about.
+    pub object_id: Option<String>,
+    /// What a list shows.
+    pub summary: Summary,
+    /// A test call of the provider's.
+    pub test: bool,
+    /// The bytes to relay.
+    pub body: Vec<u8>,
+    /// Header fields that differ from the request's: `Some` replaces, `None`
+    /// drops. For elements cut out of a batch.
+    pub header_changes: Vec<(String, Option<String>)>,
+}
+
+/// What all events of one request share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The HTTP method.
+    pub method: String,
+    /// The query without `?`.
+    pub query: String,
+    /// The header fields as they came.
+    pub headers: Headers,
+}

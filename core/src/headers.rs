@@ -1,0 +1,76 @@
+//! HTTP header fields as the runtime hands them over: names in lower case, a
+//! repeated field joined by `, `.
+
+use serde::{Deserialize, Serialize};
+
+/// Header fields in the order they came; names are lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    /// No fields.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds a field at the end; its name is lower-cased.
+    pub fn push(&mut self, name: &str, value: impl Into<String>) {
+        self.0.push((name.to_ascii_lowercase(), value.into()));
+    }
+
+    /// Replaces every field of that name by one.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.remove(name);
+        self.push(name, value);
+    }
+
+    /// Drops every field of that name.
+    pub fn remove(&mut self, name: &str) {
+        self.0
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+    }
+
+    /// The first field of that name, in any case.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// All fields, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
+        let mut headers = Self::new();
+        for (name, value) in fields {
+            headers.push(name.as_ref(), value);
+        }
+        headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_any_case_and_set_replaces() {
+        let mut headers: Headers = [("Secure-Token", "a"), ("X-A", "1"), ("x-a", "2")]
+            .into_iter()
+            .collect();
+        assert_eq!(headers.get("secure-TOKEN"), Some("a"));
+        headers.set("X-A", "3");
+        assert_eq!(headers.iter().filter(|(name, _)| *name == "x-a").count(), 1);
+        assert_eq!(headers.get("x-a"), Some("3"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Reading JSON without changing a byte of it.

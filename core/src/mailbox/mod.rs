@@ -1,0 +1,3 @@
+//! The Mailbox: stores events and drives their deliveries.
+
+pub mod view;

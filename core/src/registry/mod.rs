@@ -1,0 +1,1 @@
+//! The Registry: the truth about webhook configuration.

@@ -1,0 +1,1 @@
+//! How an event leaves: the request to the origin and what its answer means.

@@ -1,0 +1,1 @@
+//! Keyed hashes and their notations.

@@ -1,0 +1,303 @@
+//! The configuration of one webhook, as the Registry stores it and everything
+//! else reads it. How it is written by an operator, validated and shown is the
+//! business of `registry`.
+//!
+//! The serialised shape is stored and pinned by a test: later fields take
+//! `#[serde(default)]`.
+
+use crate::{
+    ids::{DestinationId, WebhookId},
+    secret::Secret,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+
+/// One configured route from a provider to one or more destinations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// `wh_…`
+    pub id: WebhookId,
+    /// Grows by one with every change, so that old knowledge is recognised.
+    pub version: u64,
+    /// The operator's name for it.
+    pub name: String,
+    /// A provider's id, from the table in `providers`.
+    pub provider: String,
+    /// What this provider wants to know besides the secret.
+    pub settings: Settings,
+    /// What the provider shares with the operator; any of them proves the sender.
+    pub secrets: Vec<Secret>,
+    /// Where events are relayed to; at least one.
+    pub destinations: Vec<Destination>,
+    /// Off means refused with 503: the provider keeps it and tries again.
+    pub is_active: bool,
+    /// Paused means received but not relayed.
+    pub is_paused: bool,
+    /// What Trạm signs with (Standard Webhooks, `whsec_…`).
+    pub signing_secret: Secret,
+    /// The signing secret before the last rotation, while it still signs beside.
+    pub previous_signing_secret: Option<PreviousSecret>,
+    /// Money in, out or both.
+    pub direction: DirectionFilter,
+    /// Only these account numbers; empty means all.
+    pub accounts: Vec<String>,
+    /// Only these event names; `["*"]` means all, empty means none.
+    pub allow_events: Vec<String>,
+    /// Added to every relayed request.
+    pub headers: BTreeMap<String, String>,
+    /// When to try again.
+    pub retry: Retry,
+    /// A delivery not taken this long after its event came is `failed`.
+    pub give_up_after_hours: u32,
+    /// How long payloads and history are kept.
+    pub retention_days: u32,
+    /// How long a repeated event is recognised. At least `retention_days`, which is
+    /// at least the provider's own retry window: otherwise a captured request
+    /// could be replayed.
+    pub dedupe_days: u32,
+    /// Mailboxes the events are spread over, 1 to 64, fixed at creation.
+    pub shards: u8,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Webhook {
+    /// What a Mailbox is told: everything but the provider's secrets, which
+    /// relaying does not need.
+    #[must_use]
+    pub fn for_relaying(&self) -> Self {
+        Self {
+            secrets: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
+/// A rotated signing secret in its grace time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// The secret.
+    pub secret: Secret,
+    /// It signs beside the new one until then.
+    pub until: Timestamp,
+}
+
+/// Where events are relayed to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Destination {
+    /// `dst_…`; stays while the URL stays.
+    pub id: DestinationId,
+    /// `https` and a public host, unless private ones are allowed.
+    pub url: String,
+    /// Added to every request to it, after the webhook's own.
+    pub headers: BTreeMap<String, String>,
+    /// 1 to 30 seconds, to the end of the body where that is needed.
+    pub timeout_seconds: u32,
+    /// Also ask for a JSON body whose `success` is `true` or `1`.
+    pub strict: bool,
+    /// Sign with Standard Webhooks headers.
+    pub sign: bool,
+    /// Pass on the provider's credentials.
+    pub forward_credentials: bool,
+    /// How fast waiting deliveries are released when it has come back.
+    pub rate_per_second: u32,
+}
+
+/// Which way the money goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DirectionFilter {
+    /// Money in only.
+    In,
+    /// Money out only.
+    Out,
+    /// Both.
+    #[default]
+    All,
+}
+
+/// The wait before each next attempt. Counts include the first attempt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "schedule", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Retry {
+    /// 1, 1, 2, 3, 5, 8 … minutes, for 12 hours, as Casso does.
+    #[default]
+    Fibonacci,
+    /// The same wait every time.
+    Fixed {
+        /// Seconds between attempts.
+        interval_seconds: f64,
+        /// Attempts in all, the first included.
+        max_attempts: u32,
+    },
+    /// Growing waits.
+    Exponential {
+        /// Seconds before the second attempt.
+        initial_seconds: f64,
+        /// What each wait is multiplied by.
+        factor: f64,
+        /// The longest wait.
+        max_seconds: f64,
+        /// Attempts in all, the first included.
+        max_attempts: u32,
+    },
+    /// 5 s, 5 m, 30 m, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h (Standard Webhooks).
+    Standard,
+    /// The waits one by one.
+    Custom {
+        /// Seconds before the second, third … attempt.
+        delays_seconds: Vec<f64>,
+    },
+}
+
+/// What a provider wants to know besides the secret. Which of them a provider
+/// takes, and which it needs, stands in its table entry.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Greatest age of a signed timestamp in seconds. Absent: the provider's
+    /// default; `null`: no limit.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub tolerance_seconds: Option<Option<u32>>,
+    /// The URL as registered at the provider, which it signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The header that carries the credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// MoMo: part of the signed string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<String>,
+    /// Zalo OA: part of the signed string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_id: Option<String>,
+    /// `custom`: equality or HMAC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    /// `custom` HMAC: the hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Algorithm>,
+    /// `custom` HMAC: how the signature is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
+    /// `custom` HMAC: text before the value, such as `sha256=`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// `custom` HMAC: template of the signed bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
+    /// `custom`: the header with the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp_header: Option<String>,
+    /// `custom`: the unit of that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp_unit: Option<TimestampUnit>,
+    /// Where the event's id stands: `header:X-Id` or JSON pointers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<OneOrMany>,
+    /// Where the event's name stands, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_name: Option<OneOrMany>,
+    /// `custom`: JSON pointer to an array that is split into events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<String>,
+    /// Instead of the provider's usual success answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<CustomAnswer>,
+}
+
+/// Tells an explicit `null` from an absent field.
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<u32>>, D::Error> {
+    Option::<u32>::deserialize(deserializer).map(Some)
+}
+
+/// How a `custom` provider proves itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// The header equals the secret.
+    Token,
+    /// The header holds a keyed hash.
+    Hmac,
+}
+
+/// The hash of an HMAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// HMAC-SHA1.
+    Sha1,
+    /// HMAC-SHA256.
+    Sha256,
+    /// HMAC-SHA512.
+    Sha512,
+}
+
+/// How bytes are written as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Either case is read.
+    Hex,
+    /// Standard alphabet, exact.
+    Base64,
+}
+
+/// The unit of a numeric timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TimestampUnit {
+    /// Seconds.
+    #[serde(rename = "s")]
+    Seconds,
+    /// Milliseconds.
+    #[serde(rename = "ms")]
+    Milliseconds,
+}
+
+/// One text or several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several, joined.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// All of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// The operator's own success answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomAnswer {
+    /// A 2xx.
+    pub status: u16,
+    /// The body as it is sent.
+    #[serde(default)]
+    pub body: String,
+}
+
+/// Seconds as an operator wrote them, as a duration; `None` when negative, not
+/// a number or out of range.
+#[must_use]
+pub fn seconds(value: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(value).ok()
+}
