@@ -1,1 +1,0 @@
-//! How an event leaves: the request to the origin and what its answer means.

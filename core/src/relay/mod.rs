@@ -1,0 +1,24 @@
+//! How an event leaves: the request to the origin, and what its answer means.
+//!
+//! [`outgoing`] makes the request of a [`Job`](crate::delivery::Job), the edge
+//! sends it, [`judge()`] reads the [`Response`](crate::delivery::Response). Out of
+//! scope: when to try again ([`retry`](crate::retry)), and what a row of failures
+//! says of a destination (the Mailbox).
+
+mod judge;
+mod request;
+
+pub use judge::{judge, success_in};
+pub use request::{Outgoing, outgoing};
+
+/// How much of an answer is kept, in bytes.
+pub const KEPT_OF_ANSWER: usize = 1_024;
+
+/// How much of an answer is read where a destination is `strict`, in bytes.
+pub const READ_WHEN_STRICT: usize = 64 * 1_024;
+
+/// How many seconds a destination has to answer: what is configured, kept within
+/// the 1 to 30 that may be.
+fn timeout_seconds(destination: &crate::webhook::Destination) -> u32 {
+    destination.timeout_seconds.clamp(1, 30)
+}

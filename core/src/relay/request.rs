@@ -1,0 +1,302 @@
+//! The request to the origin: where it goes, what of the original request goes
+//! with it, and what is signed.
+//!
+//! Fields are put together in the order in which they win, the last first:
+//! the destination's own, the webhook's own, the station's, the provider's.
+
+use super::{KEPT_OF_ANSWER, READ_WHEN_STRICT, timeout_seconds};
+use crate::{
+    delivery::Job,
+    destination_url::{self, Station},
+    headers::Headers,
+    signature::standard_webhooks_signature,
+    time::Timestamp,
+    webhook::{Destination, Webhook},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// A request as the edge is to send it: redirects not followed, nothing added.
+/// Names of header fields are lower case and stand once each, unless the provider
+/// sent one several times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing<'a> {
+    /// The HTTP method.
+    pub method: String,
+    /// The destination with the query of the original request.
+    pub url: String,
+    /// All header fields but `host` and `content-length`, which are the sender's.
+    pub headers: Vec<(String, String)>,
+    /// The event's bytes as they came; `None` for GET and HEAD.
+    pub body: Option<&'a [u8]>,
+    /// For the whole attempt, to the end of what is read.
+    pub timeout: Duration,
+    /// How many bytes of the answer's body are to be read.
+    pub read_limit: usize,
+}
+
+/// Fields that belong to one connection (RFC 9110, section 7.6.1, and RFC 2616,
+/// section 13.5.1, for the older of them). They can never be sent on, wherever
+/// they come from.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Fields of the original request that speak of its way to the station.
+const NOT_PASSED_ON: [&str; 7] = [
+    "host",
+    "content-length",
+    "accept-encoding",
+    "expect",
+    "cookie",
+    "cdn-loop",
+    "x-real-ip",
+];
+
+/// Beginnings of such fields. Dropping `x-tram-` keeps a sender from speaking in
+/// the station's name.
+const NOT_PASSED_ON_PREFIXES: [&str; 3] = ["cf-", "x-forwarded-", "x-tram-"];
+
+/// What an operator's own `headers` may not name.
+const RESERVED: [&str; 2] = ["host", "content-length"];
+const RESERVED_PREFIXES: [&str; 2] = ["webhook-", "x-tram-"];
+
+/// The request of `job`.
+///
+/// `credential_headers` are the provider's, in lower case; the field that
+/// `settings.header` names is one of them without being listed. `version` is the
+/// station's own. With `sign: false` nothing inbound is replaced: `webhook-*` and
+/// `user-agent` stay as the provider sent them, and only `x-tram-*` are the
+/// station's.
+///
+/// # Errors
+/// Why nothing may be sent: the URL is none that events may be relayed to, or the
+/// signing secret cannot be used. Nothing leaves unsigned that should be signed.
+pub fn outgoing<'a>(
+    webhook: &Webhook,
+    destination: &Destination,
+    job: &'a Job,
+    credential_headers: &[&str],
+    station: &Station,
+    version: &str,
+    now: Timestamp,
+) -> Result<Outgoing<'a>, String> {
+    let url = destination_url::check(&destination.url, station)
+        .map_err(|why| format!("the destination's URL {why}"))?;
+    let event = job.event.as_ref();
+    let method = event.envelope.method.clone();
+    // `fetch` refuses a body on these two.
+    let body = (method != "GET" && method != "HEAD").then_some(event.body.as_slice());
+
+    let mut headers = passed_on(
+        webhook,
+        destination,
+        &event.envelope.headers,
+        credential_headers,
+    );
+    add_own(&mut headers, webhook, destination, job, version);
+    if destination.sign {
+        sign(
+            &mut headers,
+            webhook,
+            &event.id.to_string(),
+            body.unwrap_or_default(),
+            now,
+        )?;
+    }
+    add_configured(&mut headers, &webhook.headers);
+    add_configured(&mut headers, &destination.headers);
+    headers.retain(|(name, value)| is_name(name) && is_value(value));
+
+    Ok(Outgoing {
+        method,
+        url: with_query(url.as_str(), &event.envelope.query),
+        headers,
+        body,
+        timeout: Duration::from_secs(u64::from(timeout_seconds(destination))),
+        read_limit: if destination.strict {
+            READ_WHEN_STRICT
+        } else {
+            KEPT_OF_ANSWER
+        },
+    })
+}
+
+/// The original request's fields that go on, under the names they go on with.
+fn passed_on(
+    webhook: &Webhook,
+    destination: &Destination,
+    original: &Headers,
+    credential_headers: &[&str],
+) -> Vec<(String, String)> {
+    let first = webhook.destinations.first().map(|first| first.id);
+    let with_credentials = destination.forward_credentials || first == Some(destination.id);
+    let is_credential = |name: &str| {
+        credential_headers.contains(&name)
+            || webhook
+                .settings
+                .header
+                .as_deref()
+                .is_some_and(|header| header.trim().eq_ignore_ascii_case(name))
+    };
+    let named_by_connection: Vec<String> = original
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("connection"))
+        .flat_map(|(_, value)| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+
+    let mut headers = Vec::new();
+    for (name, value) in original.iter() {
+        let name = name.to_ascii_lowercase();
+        if HOP_BY_HOP.contains(&name.as_str())
+            || NOT_PASSED_ON.contains(&name.as_str())
+            || begins_with_any(&name, &NOT_PASSED_ON_PREFIXES)
+            || named_by_connection.contains(&name)
+            || (!with_credentials && is_credential(&name))
+        {
+            continue;
+        }
+        let name = if destination.sign && name.starts_with("webhook-") {
+            format!("x-tram-original-{name}")
+        } else {
+            name
+        };
+        headers.push((name, value.to_owned()));
+    }
+    headers
+}
+
+/// The fields by which the station says what this is.
+fn add_own(
+    headers: &mut Vec<(String, String)>,
+    webhook: &Webhook,
+    destination: &Destination,
+    job: &Job,
+    version: &str,
+) {
+    let hops = hops_of(&job.event.envelope.headers).saturating_add(1);
+    set(headers, "x-tram-attempt", job.number.to_string());
+    set(headers, "x-tram-provider", webhook.provider.clone());
+    set(headers, "x-tram-webhook", webhook.id.to_string());
+    set(headers, "x-tram-hops", hops.to_string());
+    if job.event.test {
+        set(headers, "x-tram-test", "true".to_owned());
+    }
+    let has_user_agent = headers.iter().any(|(name, _)| name == "user-agent");
+    if destination.sign || !has_user_agent {
+        set(headers, "user-agent", format!("tram/{version}"));
+    }
+}
+
+/// How many stations the request has come through before this one. Of several
+/// values the greatest counts; what is no number counts nothing.
+fn hops_of(original: &Headers) -> u32 {
+    original
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("x-tram-hops"))
+        .flat_map(|(_, value)| value.split(','))
+        .filter_map(|hops| hops.trim().parse().ok())
+        .max()
+        .unwrap_or(0)
+}
+
+/// Signs after the Standard Webhooks specification. The id is the event's and the
+/// same for every attempt; the time is this attempt's, or an origin that checks it
+/// would refuse a late one.
+fn sign(
+    headers: &mut Vec<(String, String)>,
+    webhook: &Webhook,
+    id: &str,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), String> {
+    let seconds = now.seconds();
+    let mut signature = standard_webhooks_signature(&webhook.signing_secret, id, seconds, body)
+        .ok_or_else(|| {
+            "the webhook's signing secret cannot be used: rotate it to get a new one".to_owned()
+        })?;
+    if let Some(previous) = &webhook.previous_signing_secret
+        && previous.until > now
+        && let Some(second) = standard_webhooks_signature(&previous.secret, id, seconds, body)
+    {
+        signature.push(' ');
+        signature.push_str(&second);
+    }
+    set(headers, "webhook-id", id.to_owned());
+    set(headers, "webhook-timestamp", seconds.to_string());
+    set(headers, "webhook-signature", signature);
+    Ok(())
+}
+
+/// The operator's own fields. What they may not name was refused when they were
+/// configured and is passed over here.
+fn add_configured(headers: &mut Vec<(String, String)>, configured: &BTreeMap<String, String>) {
+    for (name, value) in configured {
+        let name = name.to_ascii_lowercase();
+        let reserved = HOP_BY_HOP.contains(&name.as_str())
+            || RESERVED.contains(&name.as_str())
+            || begins_with_any(&name, &RESERVED_PREFIXES);
+        if !reserved && is_name(&name) && is_value(value) {
+            set(headers, &name, value.clone());
+        }
+    }
+}
+
+/// Replaces every field of that lower-case name by one, at the end.
+fn set(headers: &mut Vec<(String, String)>, name: &str, value: String) {
+    headers.retain(|(known, _)| known != name);
+    headers.push((name.to_owned(), value));
+}
+
+fn begins_with_any(name: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// A token (RFC 9110, section 5.6.2), in lower case.
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| {
+            matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte)
+        })
+}
+
+/// What can be sent as a value: anything but control characters, the tab excepted.
+fn is_value(value: &str) -> bool {
+    value.chars().all(|c| c == '\t' || !c.is_control())
+}
+
+/// The destination's own query first, then the original request's as it was
+/// written.
+fn with_query(url: &str, query: &str) -> String {
+    if query.is_empty() {
+        return url.to_owned();
+    }
+    let (address, fragment) = match url.split_once('#') {
+        Some((address, fragment)) => (address, Some(fragment)),
+        None => (url, None),
+    };
+    let mut url = address.to_owned();
+    if !address.contains('?') {
+        url.push('?');
+    } else if !address.ends_with(['?', '&']) {
+        url.push('&');
+    }
+    // A bare `#` would cut off what follows it.
+    url.push_str(&query.replace('#', "%23"));
+    if let Some(fragment) = fragment {
+        url.push('#');
+        url.push_str(fragment);
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests;
