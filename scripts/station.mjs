@@ -10,7 +10,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
+import util from 'node:util'
 import { build } from './build.mjs'
 import { Advice, ROOT, freePort, main, sleep } from './process.mjs'
 import './tether.mjs'
@@ -93,7 +93,7 @@ function envLine([name, value]) {
 }
 
 await main(import.meta.url, async () => {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = util.parseArgs({
     options: { port: { type: 'string' }, 'persist-to': { type: 'string' } },
     allowPositionals: true,
   })
