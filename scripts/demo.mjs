@@ -7,9 +7,10 @@ import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { Advice, main, say, sleep } from './process.mjs'
 import { startOrigin } from './demo-origin.mjs'
-import { startStation } from './station.mjs'
+import { startStation, stopSignal } from './station.mjs'
 
 const PATIENCE = 30_000
+const interrupted = stopSignal()
 const FAILURES = 2
 const TOKEN = randomBytes(32).toString('hex')
 const CASSO_SECRET = randomBytes(24).toString('hex')
@@ -43,7 +44,7 @@ async function demo(cleanup) {
   say('Starting a station and a shop …')
   const origin = await startOrigin({ failures: FAILURES })
   cleanup.push(origin.stop)
-  const station = await startStation({ vars: { ADMIN_TOKEN: TOKEN, ALLOW_PRIVATE_DESTINATIONS: 'true' } })
+  const station = await startStation({ vars: { ADMIN_TOKEN: TOKEN, ALLOW_PRIVATE_DESTINATIONS: 'true' }, signal: interrupted })
   cleanup.push(station.stop)
 
   const webhook = await createWebhook(station, origin)
@@ -166,6 +167,7 @@ async function observe(what, step) {
 async function until(what, test) {
   const limit = Date.now() + PATIENCE
   while (Date.now() < limit) {
+    if (interrupted.aborted) throw new Advice('interrupted')
     const answer = await observe(what, test)
     if (answer) return answer
     await sleep(50)
@@ -185,14 +187,10 @@ function tell(word, story) {
 
 await main(import.meta.url, async () => {
   const cleanup = []
-  const tidy = async () => {
-    for (const stop of cleanup.splice(0).reverse()) await stop()
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void tidy().then(() => process.exit(1)))
   try {
     await demo(cleanup)
     say('\nNothing lost, nothing twice, nothing unproven. Your own station: npm start')
   } finally {
-    await tidy()
+    for (const stop of cleanup.reverse()) await stop()
   }
 })

@@ -161,7 +161,7 @@ async function ensureCompiled(crate, version, program, env) {
   const fresh = path.join(folder, `.${crate}-${version}-${randomBytes(4).toString('hex')}`)
   mkdirSync(fresh, { recursive: true })
   try {
-    await run('cargo', ['install', '--locked', '--quiet', '--root', fresh, '--version', version, '--bin', program, crate], {
+    await run('cargo', ['install', '--locked', ...(process.stderr.isTTY ? [] : ['--quiet']), '--root', fresh, '--version', version, '--bin', program, crate], {
       toStderr: true,
       // The two programs share dependencies and run for seconds: fast to compile beats fast to run.
       env: { ...env, CARGO_TARGET_DIR: SCRAP, CARGO_PROFILE_RELEASE_OPT_LEVEL: '1', CARGO_PROFILE_RELEASE_LTO: 'off' },
