@@ -8,7 +8,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { build } from './build.mjs'
 import { Advice, ROOT, connects, freePort, main, say, seconds } from './process.mjs'
-import { awaitStation, spawnWrangler, stopWrangler } from './station.mjs'
+import { awaitStation, spawnWrangler, stopSignal, stopWrangler } from './station.mjs'
 import { ensureTools } from './tools.mjs'
 
 const DEV_VARS = path.join(ROOT, '.dev.vars')
@@ -23,24 +23,19 @@ async function start(args) {
   const child = spawnWrangler(tools, [...without(args, '--port'), '--port', port], { stdio: ['ignore', 'inherit', 'inherit'] })
 
   // Ctrl-C reaches wrangler too; either way wait until it has ended everything.
-  let asked = false
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(signal, () => {
-      asked = true
-      void stopWrangler(child)
-    })
-  }
+  const signal = stopSignal()
+  signal.addEventListener('abort', () => void stopWrangler(child))
   const exit = new Promise((resolve) => child.once('exit', resolve))
   try {
-    await awaitStation(url, child)
+    await awaitStation(url, child, { signal })
   } catch (error) {
-    if (asked) return
     await stopWrangler(child)
+    if (signal.aborted) return
     throw error
   }
   say(welcome({ url, args, wroteVars, took: Date.now() - begun }))
   const status = await exit
-  if (!asked && status !== 0) throw new Advice(`wrangler ended with status ${status}; see above`)
+  if (!signal.aborted && status !== 0) throw new Advice(`wrangler ended with status ${status}; see above`)
 }
 
 /** The token is made up here, so that a local station is never open to guesses. */

@@ -10,7 +10,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
+import util from 'node:util'
 import { build } from './build.mjs'
 import { Advice, ROOT, freePort, main, sleep } from './process.mjs'
 import './tether.mjs'
@@ -35,11 +35,12 @@ export async function stopWrangler(child) {
 }
 
 /** Waits until the station answers, whatever it says. */
-export async function awaitStation(url, child, milliseconds = 60_000) {
+export async function awaitStation(url, child, { signal, milliseconds = 60_000 } = {}) {
   const limit = Date.now() + milliseconds
   while (Date.now() < limit) {
+    if (signal?.aborted) throw new Advice('interrupted')
     if (ended(child)) throw new Advice('wrangler ended before the station answered; see above')
-    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(5000) }).catch(() => null)
+    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2000) }).catch(() => null)
     if (answer) {
       await answer.arrayBuffer()
       return
@@ -54,9 +55,10 @@ const ended = (child) => child.exitCode !== null || child.signalCode !== null
 /**
  * A station on a port of its own with these variables instead of `.dev.vars`.
  * Without `persist`, its state goes when it stops. `log()` is what wrangler wrote.
+ * An aborted `signal` ends the waiting, not a station that is ready.
  */
-export async function startStation({ vars = {}, port, persist, tools } = {}) {
-  const found = tools ?? (await ensureTools())
+export async function startStation({ vars = {}, port, persist, signal } = {}) {
+  const found = await ensureTools()
   await build(found)
   const folder = mkdtempSync(path.join(os.tmpdir(), 'tram-'))
   const state = persist ?? path.join(folder, 'state')
@@ -77,9 +79,10 @@ export async function startStation({ vars = {}, port, persist, tools } = {}) {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   }
   try {
-    await awaitStation(url, child)
+    await awaitStation(url, child, { signal })
   } catch (error) {
     await stop()
+    if (signal?.aborted) throw error
     throw new Advice(`${log.trim().split('\n').slice(-30).join('\n')}\ntram: ${error.message}`)
   }
   return { url, persist: state, child, log: () => log, stop }
@@ -92,15 +95,26 @@ function envLine([name, value]) {
   return `${name}=${quote}${value}${quote}\n`
 }
 
+/** Aborted by the first wish to stop; from then on the program itself has to end. */
+export function stopSignal() {
+  const controller = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => controller.abort())
+  return controller.signal
+}
+
 await main(import.meta.url, async () => {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = util.parseArgs({
     options: { port: { type: 'string' }, 'persist-to': { type: 'string' } },
     allowPositionals: true,
   })
   const vars = Object.fromEntries(positionals.map((text) => text.split(/=(.*)/s).slice(0, 2)))
-  const station = await startStation({ vars, port: values.port, persist: values['persist-to'] })
+  const signal = stopSignal()
+  const station = await startStation({ vars, port: values.port, persist: values['persist-to'], signal })
   process.stdout.write(`${JSON.stringify({ url: station.url, persist: station.persist, pid: process.pid })}\n`)
-  const asked = new Promise((resolve) => process.once('SIGTERM', resolve).once('SIGINT', resolve))
-  await Promise.race([asked, new Promise((resolve) => station.child.once('exit', resolve))])
+  await new Promise((resolve) => {
+    station.child.once('exit', resolve)
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', resolve)
+  })
   await station.stop()
 })

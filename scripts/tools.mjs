@@ -91,8 +91,8 @@ async function ensureToolchain(env) {
   const { status, stdout } = capture('rustup', ['component', 'list', '--installed', '--toolchain', channel], { env })
   const has = (name) => new RegExp(`^${name}(-|$)`, 'm').test(stdout)
   if (status === 0 && has(`rust-std-${WASM_TARGET}`) && ['cargo', 'rustc', 'clippy', 'rustfmt'].every(has)) return
-  say(`Installing Rust ${channel} with the ${WASM_TARGET} target …`)
   await needNetwork('static.rust-lang.org', 'the Rust toolchain')
+  say(`Installing Rust ${channel} with the ${WASM_TARGET} target …`)
   await run('rustup', ['toolchain', 'install', channel, '--no-self-update', '--profile', 'minimal', '-c', 'clippy', '-c', 'rustfmt', '-t', WASM_TARGET], { env, toStderr: true })
 }
 
@@ -100,10 +100,10 @@ async function ensurePackages() {
   const stamp = path.join(MODULES, '.tram-installed')
   const wanted = packagesHash()
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
-  say('Installing npm packages …')
   const npm = which('npm')
   const registry = capture(npm, ['config', 'get', 'registry']).stdout.trim()
   await needNetwork(URL.canParse(registry) ? new URL(registry).hostname : 'registry.npmjs.org', 'npm packages')
+  say('Installing npm packages …')
   // Not `npm ci`: it refuses a lock made on another system for the optional
   // packages of this one. That wrangler wants a newer Node.js is met below.
   await run(npm, ['install', '--no-audit', '--no-fund', '--loglevel=error'], { toStderr: true })
@@ -155,13 +155,13 @@ async function ensureCompiled(crate, version, program, env) {
   const finished = path.join(folder, `${crate}-${version}`)
   const executable = path.join(finished, 'bin', program + EXE)
   if (existsSync(executable)) return executable
-  say(`Compiling ${crate} ${version} (once, some minutes) …`)
   await needNetwork('index.crates.io', crate)
+  say(`Compiling ${crate} ${version} (once, some minutes) …`)
   // Into a folder of its own, then renamed: an interrupted install never looks whole.
   const fresh = path.join(folder, `.${crate}-${version}-${randomBytes(4).toString('hex')}`)
   mkdirSync(fresh, { recursive: true })
   try {
-    await run('cargo', ['install', '--locked', '--quiet', '--root', fresh, '--version', version, '--bin', program, crate], {
+    await run('cargo', ['install', '--locked', ...(process.stderr.isTTY ? [] : ['--quiet']), '--root', fresh, '--version', version, '--bin', program, crate], {
       toStderr: true,
       // The two programs share dependencies and run for seconds: fast to compile beats fast to run.
       env: { ...env, CARGO_TARGET_DIR: SCRAP, CARGO_PROFILE_RELEASE_OPT_LEVEL: '1', CARGO_PROFILE_RELEASE_LTO: 'off' },
