@@ -111,6 +111,14 @@ impl<'a> Json<'a> {
         self.unquoted()
     }
 
+    /// The text for people that a JSON pointer names, unless it is blank or no scalar.
+    #[must_use]
+    pub fn shown_at(self, pointer: &str) -> Option<String> {
+        self.at(pointer)?
+            .shown_text()
+            .filter(|text| !is_blank(text))
+    }
+
     fn unquoted(self) -> Option<String> {
         self.begins_with(b"-0123456789tf")
             .then(|| self.0.to_owned())
