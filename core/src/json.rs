@@ -434,13 +434,33 @@ mod tests {
         }
 
         #[test]
-        fn it_agrees_with_serde_json(text in r#"[\[\]{}":,0-9a-c \\u-]{0,24}"#, pointer in "(/[a-c0-2]{0,2}){0,3}") {
-            let ours = Json::parse(text.as_bytes());
-            if let Ok(theirs) = serde_json::from_str::<serde_json::Value>(&text) {
-                let ours = ours.unwrap().at(&pointer);
+        fn it_agrees_with_serde_json(theirs in documents(), pointer in "(/(a|b|~1|0|1)){0,4}") {
+            for text in [theirs.to_string(), serde_json::to_string_pretty(&theirs).unwrap()] {
+                let ours = json(&text).at(&pointer);
                 let read = ours.map(|value| serde_json::from_str::<serde_json::Value>(value.verbatim()).unwrap());
                 prop_assert_eq!(read.as_ref(), theirs.pointer(&pointer));
+                let string = theirs.pointer(&pointer).and_then(serde_json::Value::as_str);
+                if let Some(string) = string {
+                    prop_assert_eq!(ours.unwrap().exact_text(), Some(string.to_owned()));
+                }
             }
         }
+    }
+
+    fn documents() -> impl Strategy<Value = serde_json::Value> {
+        let scalar = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<String>().prop_map(Into::into),
+        ];
+        scalar.prop_recursive(4, 40, 4, |inner| {
+            let members = prop::collection::btree_map("a|b|/|0", inner.clone(), 0..4);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Into::into),
+                members
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
     }
 }
