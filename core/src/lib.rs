@@ -9,6 +9,7 @@ pub mod database;
 pub mod delivery;
 pub mod destination_url;
 pub mod event;
+pub mod filter;
 pub mod headers;
 pub mod ids;
 pub mod inbound;

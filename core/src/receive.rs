@@ -1,14 +1,32 @@
 //! What is done with a request to `/in/{webhook_id}`, once its webhook is known:
 //! the order of the checks, the events it becomes, the words it is answered with.
+//!
+//! Out of scope: storing (the Mailbox), and the HTTP around it (the edge).
+
+mod intake;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     event::NewEvent,
     headers::Headers,
     inbound::{Inbound, Refusal},
+    json::Json,
+    messages::Taken,
     problem::Problem,
+    providers,
     time::Timestamp,
     webhook::Webhook,
 };
+
+/// The header field in which a request carries how many stations it has passed.
+const HOPS: &str = "x-tram-hops";
+
+/// A request that has passed through so many stations goes round in circles.
+const MOST_HOPS: u32 = 3;
+
+/// How many event ids an answer names.
+const MOST_IDS: usize = 20;
 
 /// An answer to the sender that is not a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,18 +50,145 @@ pub struct Intake {
     pub reply: Reply,
 }
 
+/// The methods that the webhook's provider uses.
+#[must_use]
+pub fn methods(webhook: &Webhook) -> &'static [&'static str] {
+    providers::find(&webhook.provider).map_or(&["POST"], |provider| provider.about().methods)
+}
+
 /// Checks that need no body: method, switched off, loop.
 ///
 /// # Errors
 /// The problem to answer with.
-pub fn precheck(_webhook: &Webhook, _method: &str, _headers: &Headers) -> Result<(), Problem> {
+pub fn precheck(webhook: &Webhook, method: &str, headers: &Headers) -> Result<(), Problem> {
+    let methods = methods(webhook);
+    if !methods.contains(&method) {
+        return Err(Problem::method_not_allowed(methods));
+    }
+    if !webhook.is_active {
+        return Err(Problem::new(
+            503,
+            "webhook_inactive",
+            "This webhook is switched off",
+            "Nothing was taken. Switch the webhook on, then the sender's next try will be.",
+        )
+        .with_header("retry-after", "60"));
+    }
+    if hops(headers) >= MOST_HOPS {
+        return Err(Problem::new(
+            508,
+            "loop",
+            "This request goes round in circles",
+            format!(
+                "It has passed through {MOST_HOPS} stations already. Look for a destination that \
+                 is, or leads back to, an ingest URL."
+            ),
+        ));
+    }
     Ok(())
+}
+
+/// How many stations a request has passed. What cannot be read counts as too many.
+#[must_use]
+pub fn hops(headers: &Headers) -> u32 {
+    headers.get(HOPS).map_or(0, |text| {
+        let text = text.trim();
+        let is_number = text.bytes().all(|letter| letter.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| is_number);
+        number.unwrap_or(MOST_HOPS)
+    })
+}
+
+/// 413: the body is longer than `limit` bytes.
+#[must_use]
+pub fn body_too_large(limit: usize) -> Problem {
+    Problem::new(
+        413,
+        "body_too_large",
+        "The body is too large",
+        format!("At most {limit} bytes are taken (variable MAX_BODY_BYTES)."),
+    )
+}
+
+/// 401, the same for every [`Refusal`]: the sender learns nothing of what was wrong.
+#[must_use]
+pub fn unauthenticated() -> Problem {
+    Problem::new(
+        401,
+        "unauthenticated",
+        "The sender is not proven",
+        "The webhook's owner can see why under /api/v1/webhooks/{id}/refusals.",
+    )
 }
 
 /// Proves the sender and names the events.
 ///
 /// # Errors
 /// Why the request is not taken for authentic; the sender only ever hears 401.
-pub fn receive(_webhook: &Webhook, _inbound: &Inbound, _now: Timestamp) -> Result<Intake, Refusal> {
-    Err(Refusal::NoSecret)
+pub fn receive(webhook: &Webhook, inbound: &Inbound, now: Timestamp) -> Result<Intake, Refusal> {
+    let authentic = providers::authenticate(webhook, inbound, now)?;
+    Ok(intake::take_in(&authentic))
+}
+
+/// The provider's success answer, or the operator's own.
+#[must_use]
+pub fn reply(webhook: &Webhook) -> Reply {
+    if let Some(answer) = &webhook.settings.answer {
+        let content_type = match answer.body.as_bytes() {
+            [] => "",
+            body if Json::parse(body).is_some() => "application/json",
+            _ => "text/plain; charset=utf-8",
+        };
+        return Reply {
+            status: answer.status,
+            content_type: content_type.to_owned(),
+            body: answer.body.clone(),
+        };
+    }
+    providers::find(&webhook.provider).map_or_else(
+        || Reply {
+            status: 200,
+            content_type: String::new(),
+            body: String::new(),
+        },
+        |provider| {
+            let answer = provider.about().answer;
+            Reply {
+                status: answer.status,
+                content_type: answer.content_type.to_owned(),
+                body: answer.body.to_owned(),
+            }
+        },
+    )
+}
+
+/// What `x-tram-outcome` says of an authentic request: of what became of its
+/// elements the first in the order `accepted`, `duplicate`, `filtered`, `test`.
+#[must_use]
+pub fn outcome(filtered: usize, taken: &[Taken]) -> &'static str {
+    let any = |is: fn(&Taken) -> bool| taken.iter().any(is);
+    if any(|one| matches!(one, Taken::New(_))) {
+        "accepted"
+    } else if any(|one| matches!(one, Taken::Duplicate { .. })) {
+        "duplicate"
+    } else if filtered > 0 {
+        "filtered"
+    } else {
+        "test"
+    }
+}
+
+/// What `x-tram-event-id` says: the events that are on their way because of this
+/// request, the first 20. `None` when there are none.
+#[must_use]
+pub fn event_ids_header(taken: &[Taken]) -> Option<String> {
+    let ids: Vec<String> = taken
+        .iter()
+        .filter_map(|one| match one {
+            Taken::New(id) | Taken::Test(Some(id)) => Some(id.to_string()),
+            Taken::Test(None) | Taken::Duplicate { .. } => None,
+        })
+        .take(MOST_IDS)
+        .collect();
+    (!ids.is_empty()).then(|| ids.join(","))
 }

@@ -1,18 +1,36 @@
 //! Who sends, how they prove it, what they send and what they want to hear.
 //!
-//! One provider, one file, the same rooms in each: about, authenticate, split,
-//! describe, answer, tests. [`ALL`] is the table. No provider's name appears
-//! outside its file and the table.
+//! One provider, one file, the same rooms in each: about, verify, split, describe,
+//! resign, tests. [`ALL`] is the table. No provider's name appears outside its
+//! file and the table.
+
+mod authentic;
+mod casso;
+mod custom;
+#[cfg(test)]
+pub(crate) mod examples;
+mod github;
+mod naming;
+mod presented;
+pub mod settings;
+mod split;
+mod standard_webhooks;
+mod template;
+
+pub use authentic::{Authentic, authenticate};
+pub use naming::facts;
+pub use split::{MOST_ELEMENTS, Split};
 
 use crate::{
     event::Summary,
     headers::Headers,
     inbound::{Inbound, Refusal},
+    problem::FieldError,
     secret::Secret,
     time::Timestamp,
-    webhook::{Settings, Webhook},
+    webhook::Settings,
 };
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// What the provider table says of one provider: `GET /api/v1/providers` shows it.
 #[derive(Debug)]
@@ -85,23 +103,18 @@ pub struct Facts {
     pub test: bool,
 }
 
-/// How an authentic body falls into events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Split<'a> {
-    /// One event: the body as it came.
-    Whole,
-    /// An empty batch: a call to see whether anybody answers.
-    Ping,
-    /// Several elements. Each is relayed inside the envelope as a one-element
-    /// array: `before`, the element's bytes, `after`.
-    Elements {
-        /// The bytes of the body before the first element.
-        before: &'a [u8],
-        /// The bytes of each element, byte for byte.
-        elements: Vec<&'a [u8]>,
-        /// The bytes of the body after the last element.
-        after: &'a [u8],
-    },
+impl Facts {
+    /// Nothing but what names it.
+    #[must_use]
+    pub fn named_by(identity: Identity) -> Self {
+        Self {
+            identity,
+            name: None,
+            object_id: None,
+            summary: Summary::default(),
+            test: false,
+        }
+    }
 }
 
 /// One provider. The defaults fit a provider that sends one event per request.
@@ -131,6 +144,28 @@ pub trait Provider: Sync {
     /// where it was split.
     fn describe(&self, settings: &Settings, inbound: &Inbound, content: &[u8]) -> Facts;
 
+    /// The JSON that the pointers of `event_id` and `event_name` look into, where it
+    /// is not `content` itself.
+    fn document<'a>(&self, _inbound: &Inbound, content: &'a [u8]) -> Cow<'a, [u8]> {
+        Cow::Borrowed(content)
+    }
+
+    /// Whether the proof covers this header field, so that an id in it is proven.
+    fn proves_header(&self, _settings: &Settings, _header: &str) -> bool {
+        false
+    }
+
+    /// Whether the proof covers the body, or stands for the request as a whole.
+    fn proves_body(&self, _settings: &Settings) -> bool {
+        true
+    }
+
+    /// Mistakes in settings that only this provider can see; those that can be told
+    /// from its [`About`] are found by [`settings::check`].
+    fn check_settings(&self, _settings: &Settings) -> Vec<FieldError> {
+        Vec::new()
+    }
+
     /// Signs a split body as the provider would, where it signs bodies: header
     /// fields to replace, or `None` to leave all as they came.
     fn resign(
@@ -145,7 +180,12 @@ pub trait Provider: Sync {
 }
 
 /// All providers, in the order they are listed.
-pub static ALL: &[&dyn Provider] = &[];
+pub static ALL: &[&dyn Provider] = &[
+    &casso::CASSO,
+    &github::GITHUB,
+    &standard_webhooks::STANDARD_WEBHOOKS,
+    &custom::CUSTOM,
+];
 
 /// The provider of that id.
 #[must_use]
@@ -155,57 +195,87 @@ pub fn find(id: &str) -> Option<&'static dyn Provider> {
         .find(|provider| provider.about().id == id)
 }
 
-/// A request that its provider has proven to have sent. Only [`authenticate`]
-/// makes one, and only one of these can become events.
-pub struct Authentic<'a> {
-    inbound: &'a Inbound,
-    provider: &'static dyn Provider,
-    /// The secret that proved it.
-    secret: &'a Secret,
+/// Lower-case header fields that carry the provider's credential under these
+/// settings: those of the table and the one that the setting `header` names.
+#[must_use]
+pub fn credential_headers(provider: &dyn Provider, settings: &Settings) -> Vec<String> {
+    let about = provider.about();
+    let fixed = about.credential_headers.iter().copied();
+    let set = settings
+        .header
+        .as_deref()
+        .filter(|_| about.settings.contains(&"header"));
+    fixed.chain(set).map(str::to_ascii_lowercase).collect()
 }
 
-impl<'a> Authentic<'a> {
-    /// The request.
-    #[must_use]
-    pub const fn inbound(&self) -> &'a Inbound {
-        self.inbound
-    }
-
-    /// Who sent it.
-    #[must_use]
-    pub fn provider(&self) -> &'static dyn Provider {
-        self.provider
-    }
-
-    /// The secret that proved it, for signing what is split.
-    #[must_use]
-    pub const fn secret(&self) -> &'a Secret {
-        self.secret
-    }
+/// The greatest age of a signed timestamp in seconds: the setting, else the
+/// provider's default; `None` is no limit.
+fn tolerance(about: &About, settings: &Settings) -> Option<u32> {
+    settings
+        .tolerance_seconds
+        .unwrap_or(about.tolerance_seconds)
 }
 
-/// Proves that the webhook's provider sent this, with any of its secrets.
-///
-/// # Errors
-/// Why not: of several secrets, the reason that came furthest.
-pub fn authenticate<'a>(
-    webhook: &'a Webhook,
-    inbound: &'a Inbound,
-    now: Timestamp,
-) -> Result<Authentic<'a>, Refusal> {
-    let provider = find(&webhook.provider).ok_or(Refusal::NoSecret)?;
-    let mut refusal = Refusal::NoSecret;
-    for secret in webhook.secrets.iter().filter(|secret| !secret.is_empty()) {
-        match provider.verify(inbound, secret, &webhook.settings, now) {
-            Ok(()) => {
-                return Ok(Authentic {
-                    inbound,
-                    provider,
-                    secret,
-                });
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_table_is_sound() {
+        let fields: HashSet<String> = [
+            "tolerance_seconds",
+            "url",
+            "header",
+            "access_key",
+            "app_id",
+            "scheme",
+            "algorithm",
+            "encoding",
+            "prefix",
+            "signed",
+            "timestamp_header",
+            "timestamp_unit",
+            "items",
+        ]
+        .map(str::to_owned)
+        .into();
+        let mut ids = HashSet::new();
+        for provider in ALL {
+            let about = provider.about();
+            assert!(ids.insert(about.id), "{} stands twice", about.id);
+            assert!(std::ptr::eq(find(about.id).unwrap().about(), about));
+            assert!((200..300).contains(&about.answer.status), "{}", about.id);
+            assert!(
+                !about.methods.is_empty() && !about.setup.is_empty(),
+                "{}",
+                about.id
+            );
+            assert!(about.documentation.starts_with("https://"), "{}", about.id);
+            for setting in about.settings {
+                assert!(fields.contains(*setting), "{} {setting}", about.id);
             }
-            Err(why) => refusal = why,
+            for setting in about.required_settings {
+                assert!(about.settings.contains(setting), "{} {setting}", about.id);
+            }
+            assert_eq!(
+                about.tolerance_seconds.is_some(),
+                about.settings.contains(&"tolerance_seconds"),
+                "{}: a default age where there is an age",
+                about.id
+            );
+            for header in about.credential_headers {
+                assert_eq!(*header, header.to_ascii_lowercase(), "{}", about.id);
+            }
         }
     }
-    Err(refusal)
+
+    #[test]
+    fn a_configured_credential_header_counts() {
+        let settings = serde_json::from_value(json!({"header": "X-Token"})).unwrap();
+        let headers = |id| credential_headers(find(id).unwrap(), &settings);
+        assert_eq!(headers("custom"), ["x-token"]);
+        assert_eq!(headers("casso"), ["secure-token"]);
+    }
 }

@@ -1,0 +1,450 @@
+//! Any sender that the table does not know: a token or a keyed hash in a header,
+//! described by settings.
+//!
+//! What names its events, and where a batch is split, stands in the settings
+//! `event_id`, `event_name` and `items`; where they are absent, the body's bytes
+//! name the one event.
+//!
+//! Out of scope: signatures and times that share one header (`t=…,v1=…`), signatures
+//! inside the body, and asymmetric ones.
+
+use super::{
+    About, Facts, Identity, Provider, Split, SuccessAnswer,
+    naming::event_id_header,
+    presented::{any_signature, header, malformed, signed_bodies, unix_time},
+    settings::mistake,
+    template::{self, Piece},
+    tolerance,
+};
+use crate::{
+    headers::Headers,
+    inbound::{Inbound, Refusal},
+    problem::FieldError,
+    secret::Secret,
+    signature,
+    time::Timestamp,
+    webhook::{Algorithm, Encoding, Scheme, Settings, TimestampUnit},
+};
+use std::time::Duration;
+
+static ABOUT: About = About {
+    id: "custom",
+    name: "Custom",
+    setup: "Paste the ingest URL at the sender. Say in the settings which header carries its \
+            token or signature, how that is made, and where the event's id stands.",
+    methods: &["POST", "PUT", "PATCH"],
+    settings: &[
+        "header",
+        "scheme",
+        "algorithm",
+        "encoding",
+        "prefix",
+        "signed",
+        "timestamp_header",
+        "timestamp_unit",
+        "tolerance_seconds",
+        "url",
+        "items",
+    ],
+    required_settings: &["header"],
+    events: &[],
+    // Unknown; most senders end within three days.
+    retry_window: Duration::from_secs(3 * 86_400),
+    // Where a `timestamp_header` is set; without one there is no time to judge.
+    tolerance_seconds: Some(300),
+    whsec: false,
+    // The one that `header` names: see `credential_headers` in the table.
+    credential_headers: &[],
+    answer: SuccessAnswer {
+        status: 200,
+        content_type: "application/json",
+        body: r#"{"success":true}"#,
+    },
+    documentation: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
+};
+
+/// The table's entry.
+pub(super) static CUSTOM: Custom = Custom;
+
+/// A sender described by settings.
+pub(super) struct Custom;
+
+fn scheme(settings: &Settings) -> Scheme {
+    settings.scheme.unwrap_or(Scheme::Token)
+}
+
+fn encoding(settings: &Settings) -> Encoding {
+    settings.encoding.unwrap_or(Encoding::Hex)
+}
+
+fn prefix(settings: &Settings) -> &str {
+    settings.prefix.as_deref().unwrap_or_default()
+}
+
+fn pieces(settings: &Settings) -> Option<Vec<Piece<'_>>> {
+    let template = settings.signed.as_deref();
+    template::parse(template.unwrap_or(template::BODY_ALONE)).ok()
+}
+
+/// Whether a keyed hash covers this piece of the request.
+fn signs(settings: &Settings, piece: Piece<'_>) -> bool {
+    scheme(settings) == Scheme::Hmac
+        && pieces(settings).is_some_and(|pieces| pieces.contains(&piece))
+}
+
+/// The header that carries the proof.
+fn proof_header(settings: &Settings) -> Result<&str, Refusal> {
+    let named = settings.header.as_deref().filter(|name| !name.is_empty());
+    named.ok_or_else(|| Refusal::MissingHeader("(the setting header is missing)".to_owned()))
+}
+
+/// The keyed hash that the sender would have made of this request with this body.
+fn keyed_hash(
+    inbound: &Inbound,
+    secret: &Secret,
+    settings: &Settings,
+    body: &[u8],
+) -> Result<Vec<u8>, Refusal> {
+    let pieces =
+        pieces(settings).ok_or_else(|| malformed("(the setting signed)", "it cannot be read"))?;
+    let mut signed: Vec<&[u8]> = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        signed.push(match piece {
+            Piece::Text(text) => text.as_bytes(),
+            Piece::Body => body,
+            Piece::Timestamp => {
+                let name = settings.timestamp_header.as_deref().unwrap_or_default();
+                header(inbound, name)?.as_bytes()
+            }
+            Piece::Id => header(inbound, event_id_header(settings).unwrap_or_default())?.as_bytes(),
+            Piece::Url => settings.url.as_ref().unwrap_or(&inbound.url).as_bytes(),
+            Piece::Method => inbound.method.as_bytes(),
+        });
+    }
+    let algorithm = settings.algorithm.unwrap_or(Algorithm::Sha256);
+    signature::keyed_hash(algorithm, secret.expose().as_bytes(), &signed).ok_or(Refusal::NoSecret)
+}
+
+impl Provider for Custom {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn verify(
+        &self,
+        inbound: &Inbound,
+        secret: &Secret,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let name = proof_header(settings)?;
+        match scheme(settings) {
+            Scheme::Token => {
+                let token = header(inbound, name)?
+                    .strip_prefix(prefix(settings))
+                    .ok_or_else(|| malformed(name, "it does not begin with the prefix"))?;
+                if !secret.matches(token.as_bytes()) {
+                    return Err(Refusal::WrongSecretOrAlteredBody);
+                }
+            }
+            Scheme::Hmac => {
+                // The field first: its absence is the plainer reason.
+                header(inbound, name)?;
+                let expected: Vec<_> = signed_bodies(inbound)
+                    .map(|body| keyed_hash(inbound, secret, settings, body))
+                    .collect::<Result<_, _>>()?;
+                any_signature(
+                    inbound,
+                    name,
+                    prefix(settings),
+                    encoding(settings),
+                    &expected,
+                )?;
+            }
+        }
+        let Some(timestamp_header) = settings.timestamp_header.as_deref() else {
+            return Ok(());
+        };
+        let time = unix_time(inbound, timestamp_header)?;
+        let seconds = match settings.timestamp_unit {
+            Some(TimestampUnit::Milliseconds) => Timestamp::from_millis(time).seconds(),
+            Some(TimestampUnit::Seconds) | None => time,
+        };
+        signature::check_age(seconds, now, tolerance(&ABOUT, settings))
+    }
+
+    fn split<'a>(&self, settings: &Settings, content: &'a [u8]) -> Split<'a> {
+        match &settings.items {
+            Some(pointer) => Split::at(content, pointer),
+            None => Split::Whole,
+        }
+    }
+
+    fn describe(&self, _settings: &Settings, _inbound: &Inbound, _content: &[u8]) -> Facts {
+        Facts::named_by(Identity::Bytes)
+    }
+
+    fn proves_header(&self, settings: &Settings, header: &str) -> bool {
+        let named = |name: Option<&str>| name.is_some_and(|name| name.eq_ignore_ascii_case(header));
+        signs(settings, Piece::Id) && named(event_id_header(settings))
+            || signs(settings, Piece::Timestamp) && named(settings.timestamp_header.as_deref())
+    }
+
+    /// A token vouches for the request that carries it; a keyed hash for what it is
+    /// over.
+    fn proves_body(&self, settings: &Settings) -> bool {
+        scheme(settings) == Scheme::Token || signs(settings, Piece::Body)
+    }
+
+    fn check_settings(&self, settings: &Settings) -> Vec<FieldError> {
+        let mut mistakes = Vec::new();
+        let mut add = |field: &str, message: &str| mistakes.push(mistake(field, message));
+        let is_hmac = scheme(settings) == Scheme::Hmac;
+        if !is_hmac {
+            for (field, is_set) in [
+                ("algorithm", settings.algorithm.is_some()),
+                ("encoding", settings.encoding.is_some()),
+                ("signed", settings.signed.is_some()),
+            ] {
+                if is_set {
+                    add(field, "belongs to the scheme hmac: set scheme to \"hmac\"");
+                }
+            }
+        }
+        if let Some(Err(why)) = settings.signed.as_deref().map(template::parse) {
+            add("signed", &why);
+        }
+        if signs(settings, Piece::Timestamp) && settings.timestamp_header.is_none() {
+            add("timestamp_header", "is missing: signed holds {timestamp}");
+        }
+        if signs(settings, Piece::Id) && event_id_header(settings).is_none() {
+            add(
+                "event_id",
+                "must name a header (header:X-Id): signed holds {id}",
+            );
+        }
+        if settings.url.is_some() && !signs(settings, Piece::Url) {
+            add("url", "is of no use: signed does not hold {url}");
+        }
+        if settings.timestamp_header.is_none() {
+            for (field, is_set) in [
+                ("timestamp_unit", settings.timestamp_unit.is_some()),
+                (
+                    "tolerance_seconds",
+                    matches!(settings.tolerance_seconds, Some(Some(_))),
+                ),
+            ] {
+                if is_set {
+                    add(field, "needs a timestamp_header");
+                }
+            }
+        }
+        mistakes
+    }
+
+    fn resign(
+        &self,
+        inbound: &Inbound,
+        secret: &Secret,
+        settings: &Settings,
+        body: &[u8],
+    ) -> Option<Headers> {
+        if !signs(settings, Piece::Body) {
+            return None;
+        }
+        let mac = keyed_hash(inbound, secret, settings, body).ok()?;
+        let value = signature::encode(encoding(settings), &mac);
+        let mut headers = Headers::new();
+        headers.push(
+            proof_header(settings).ok()?,
+            format!("{}{value}", prefix(settings)),
+        );
+        Some(headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::{examples::post, facts};
+    use serde_json::{Value, json};
+
+    fn settings(value: Value) -> Settings {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn verify_at(
+        now: i64,
+        given: Value,
+        inbound: &Inbound,
+        secret: &str,
+    ) -> Result<(), &'static str> {
+        let secret = Secret::new(secret.into());
+        CUSTOM
+            .verify(
+                inbound,
+                &secret,
+                &settings(given),
+                Timestamp::from_seconds(now),
+            )
+            .map_err(|why| why.code())
+    }
+
+    const WRONG: Result<(), &str> = Err("wrong_secret_or_altered_body");
+
+    #[test]
+    fn a_token_is_compared_whole() {
+        let check = |given: Value, value: &str, secret: &str| {
+            verify_at(0, given, &post(&[("X-Token", value)], "x"), secret)
+        };
+        let plain = || json!({"header": "x-token", "scheme": "token"});
+        assert_eq!(check(plain(), "abc", "abc"), Ok(()));
+        assert_eq!(check(json!({"header": "X-TOKEN"}), "abc", "abc"), Ok(()));
+        for value in ["ab", "abcd", "Abc", "abc, abc", "abc x"] {
+            assert_eq!(check(plain(), value, "abc"), WRONG, "{value}");
+        }
+        assert_eq!(check(plain(), "", "abc"), Err("missing_header"));
+        assert_eq!(check(plain(), "", ""), Err("missing_header"));
+        assert_eq!(check(plain(), "x", ""), WRONG);
+        let bearer = || json!({"header": "x-token", "prefix": "Bearer "});
+        assert_eq!(check(bearer(), "Bearer abc", "abc"), Ok(()));
+        assert_eq!(check(bearer(), "abc", "abc"), Err("malformed_header"));
+        assert_eq!(check(bearer(), "Bearer", "abc"), Err("malformed_header"));
+        assert_eq!(check(json!({}), "abc", "abc"), Err("missing_header"));
+    }
+
+    #[test]
+    fn every_part_of_the_template_is_signed() {
+        let given = || {
+            json!({"header": "x-sig", "scheme": "hmac", "algorithm": "sha512", "encoding": "base64",
+                "signed": "{method} {url} {id}.{timestamp}.{body}", "timestamp_header": "x-time",
+                "timestamp_unit": "ms", "event_id": "header:x-id"})
+        };
+        let make = |method: &str, url: &str, id: &str, time: &str, body: &str| {
+            let signed = format!("{method} {url} {id}.{time}.{body}");
+            let mac =
+                signature::keyed_hash(Algorithm::Sha512, b"key", &[signed.as_bytes()]).unwrap();
+            let mac = signature::encode(Encoding::Base64, &mac);
+            let mut inbound = post(&[("x-sig", &mac), ("x-id", id), ("x-time", time)], body);
+            method.clone_into(&mut inbound.method);
+            url.clone_into(&mut inbound.url);
+            inbound
+        };
+        let good = || {
+            make(
+                "PUT",
+                "https://a.example/in/x?b=1",
+                "id-1",
+                "5000",
+                "the body",
+            )
+        };
+        assert_eq!(verify_at(5, given(), &good(), "key"), Ok(()));
+        assert_eq!(verify_at(5, given(), &good(), "kez"), WRONG);
+        let altered = |alter: fn(&mut Inbound)| {
+            let mut inbound = good();
+            alter(&mut inbound);
+            verify_at(5, given(), &inbound, "key")
+        };
+        assert_eq!(altered(|inbound| inbound.method = "POST".into()), WRONG);
+        assert_eq!(altered(|inbound| inbound.url.push('1')), WRONG);
+        assert_eq!(
+            altered(|inbound| inbound.headers.set("x-id", "id-2")),
+            WRONG
+        );
+        assert_eq!(
+            altered(|inbound| inbound.headers.set("x-time", "5001")),
+            WRONG
+        );
+        assert_eq!(altered(|inbound| inbound.body.push(b' ')), WRONG);
+        let missing = Err("missing_header");
+        assert_eq!(altered(|inbound| inbound.headers.remove("x-id")), missing);
+        assert_eq!(altered(|inbound| inbound.headers.remove("x-time")), missing);
+        assert_eq!(altered(|inbound| inbound.headers.remove("x-sig")), missing);
+        assert_eq!(
+            verify_at(306, given(), &good(), "key"),
+            Err("stale_timestamp")
+        );
+        assert_eq!(verify_at(305, given(), &good(), "key"), Ok(()));
+
+        let mut registered = given();
+        registered["url"] = json!("https://a.example/in/x?b=1");
+        let mut elsewhere = good();
+        elsewhere.url = "http://localhost/".into();
+        assert_eq!(verify_at(5, registered, &elsewhere, "key"), Ok(()));
+    }
+
+    #[test]
+    fn seconds_are_not_milliseconds() {
+        let mac = signature::keyed_hash(Algorithm::Sha256, b"key", &[b"1700000000."]).unwrap();
+        let mac = signature::encode(Encoding::Hex, &mac);
+        let inbound = post(&[("x-sig", &mac), ("x-time", "1700000000")], "");
+        let given = |unit: &str, tolerance: Value| {
+            json!({"header": "x-sig", "scheme": "hmac", "signed": "{timestamp}.{body}",
+                "timestamp_header": "x-time", "timestamp_unit": unit, "tolerance_seconds": tolerance})
+        };
+        let at = 1_700_000_000;
+        assert_eq!(
+            verify_at(at, given("s", json!(300)), &inbound, "key"),
+            Ok(())
+        );
+        let stale = Err("stale_timestamp");
+        assert_eq!(
+            verify_at(at, given("ms", json!(300)), &inbound, "key"),
+            stale
+        );
+        assert_eq!(
+            verify_at(at, given("ms", Value::Null), &inbound, "key"),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn only_what_is_signed_is_proven() {
+        let identity = |given: Value| {
+            let inbound = post(&[("x-id", "h")], r#"{"id":1}"#);
+            facts(&CUSTOM, &settings(given), &inbound, &inbound.body).identity
+        };
+        let proven = |id: &str| Identity::Proven(id.into());
+        let unproven = |id: &str| Identity::Unproven(id.into());
+        let hmac = |signed: &str, event_id: &str| {
+            identity(json!({"scheme": "hmac", "signed": signed, "event_id": event_id}))
+        };
+        assert_eq!(hmac("{body}", "/id"), proven("1"));
+        assert_eq!(hmac("{body}", "header:X-Id"), unproven("h"));
+        assert_eq!(hmac("{id}.{body}", "header:X-Id"), proven("h"));
+        assert_eq!(hmac("{timestamp}", "/id"), unproven("1"));
+        assert_eq!(identity(json!({"event_id": "/id"})), proven("1"));
+        assert_eq!(identity(json!({"event_id": "header:x-id"})), unproven("h"));
+        assert_eq!(
+            identity(json!({"signed": "{id}", "event_id": "header:x-id"})),
+            unproven("h")
+        );
+        assert_eq!(identity(json!({})), Identity::Bytes);
+    }
+
+    #[test]
+    fn a_header_names_no_element_of_a_batch() {
+        let given = json!({"scheme": "hmac", "signed": "{id}{body}", "event_id": "header:x-id", "items": "/a"});
+        let inbound = post(&[("x-id", "h")], r#"{"a":[1,2]}"#);
+        let element = facts(&CUSTOM, &settings(given), &inbound, b"1");
+        assert_eq!(element.identity, Identity::Unproven("h".into()));
+    }
+
+    #[test]
+    fn what_is_split_is_signed_again() {
+        let given = settings(json!({"header": "X-Sig", "scheme": "hmac", "prefix": "sha256="}));
+        let secret = Secret::new("key".into());
+        let mut inbound = post(&[("x-sig", "sha256=00")], "old");
+        let headers = CUSTOM.resign(&inbound, &secret, &given, b"new").unwrap();
+        inbound.body = b"new".to_vec();
+        inbound.headers.set("x-sig", headers.get("x-sig").unwrap());
+        assert!(
+            CUSTOM
+                .verify(&inbound, &secret, &given, Timestamp::default())
+                .is_ok()
+        );
+        let token = settings(json!({"header": "X-Sig"}));
+        assert_eq!(CUSTOM.resign(&inbound, &secret, &token, b"new"), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! From an authentic request to events: split, described, filtered, named, and cut
+//! out of the batch with the header fields that belong to each.
+//!
+//! Strange is no reason to lose it: an authentic body that cannot be read is one
+//! event, named by its bytes.
+
+use super::{Intake, reply};
+use crate::{
+    event::{DedupeKey, NewEvent, Summary},
+    filter,
+    inbound::Inbound,
+    providers::{self, Authentic, Facts, Identity, Split},
+    signature::{sha256, sha256_of_parts},
+    webhook::Webhook,
+};
+
+/// Fields that tell of the whole body's bytes, and are wrong of a part.
+const OF_THE_WHOLE_BODY: [&str; 4] = ["digest", "content-md5", "content-digest", "repr-digest"];
+
+/// What a list shows is bounded, in characters, so that a row always fits the
+/// database beside its body. Identities are hashed whole.
+const MOST_SHOWN: usize = 200;
+const MOST_SHOWN_OF_DESCRIPTION: usize = 1_000;
+
+/// The events of a proven request.
+pub(super) fn take_in(authentic: &Authentic<'_>) -> Intake {
+    let (webhook, inbound) = (authentic.webhook(), authentic.inbound());
+    let content = inbound.content();
+    let mut intake = Intake {
+        events: Vec::new(),
+        filtered: 0,
+        reply: reply(webhook),
+    };
+    let describe = |content: &[u8]| {
+        providers::facts(authentic.provider(), &webhook.settings, inbound, content)
+    };
+    let mut take = |facts: Facts, content: &[u8], relayed: &dyn Fn() -> Relayed| {
+        if filter::passes(webhook, &facts) {
+            let key = dedupe_key(webhook, &facts, inbound, content);
+            intake.events.push(new_event(key, facts, relayed()));
+        } else {
+            intake.filtered = intake.filtered.saturating_add(1);
+        }
+    };
+    match authentic.provider().split(&webhook.settings, content) {
+        Split::Whole => take(describe(content), content, &|| as_it_came(inbound)),
+        Split::Ping => {
+            let ping = Facts {
+                test: true,
+                ..Facts::named_by(Identity::Bytes)
+            };
+            take(ping, content, &|| as_it_came(inbound));
+        }
+        Split::Elements {
+            before,
+            elements,
+            after,
+        } => {
+            let is_alone = elements.len() == 1;
+            for element in elements {
+                take(describe(element), element, &|| {
+                    if is_alone {
+                        as_it_came(inbound)
+                    } else {
+                        cut_out(authentic, [before, element, after].concat())
+                    }
+                });
+            }
+        }
+    }
+    intake
+}
+
+/// The bytes that are relayed of one event, and the header fields that differ.
+struct Relayed {
+    body: Vec<u8>,
+    header_changes: Vec<(String, Option<String>)>,
+}
+
+fn as_it_came(inbound: &Inbound) -> Relayed {
+    Relayed {
+        body: inbound.body.clone(),
+        header_changes: Vec::new(),
+    }
+}
+
+/// One element of several in the batch's envelope, signed again where the
+/// provider signs bodies, so that a handler written for it keeps working.
+fn cut_out(authentic: &Authentic<'_>, body: Vec<u8>) -> Relayed {
+    let inbound = authentic.inbound();
+    let is_present = |name: &&str| inbound.headers.get(name).is_some();
+    let mut header_changes: Vec<_> = OF_THE_WHOLE_BODY
+        .iter()
+        .copied()
+        // What was cut out is not compressed.
+        .chain(inbound.decoded.is_some().then_some("content-encoding"))
+        .filter(is_present)
+        .map(|name| (name.to_owned(), None))
+        .collect();
+    let settings = &authentic.webhook().settings;
+    let signed = authentic
+        .provider()
+        .resign(inbound, authentic.secret(), settings, &body);
+    if let Some(signed) = signed {
+        let fields = signed.iter();
+        header_changes
+            .extend(fields.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))));
+    }
+    Relayed {
+        body,
+        header_changes,
+    }
+}
+
+fn new_event(key: DedupeKey, facts: Facts, relayed: Relayed) -> NewEvent {
+    let shown = |text: Option<String>| text.map(|text| clip(text, MOST_SHOWN));
+    let summary = facts.summary;
+    NewEvent {
+        key,
+        body_sha256: sha256(&relayed.body),
+        name: shown(facts.name),
+        object_id: shown(facts.object_id),
+        summary: Summary {
+            bank: shown(summary.bank),
+            account: shown(summary.account),
+            direction: summary.direction,
+            // A number that is cut off is another number.
+            amount: summary.amount.filter(|text| text.len() <= MOST_SHOWN),
+            transaction_id: shown(summary.transaction_id),
+            description: summary
+                .description
+                .map(|text| clip(text, MOST_SHOWN_OF_DESCRIPTION)),
+            occurred_at: summary.occurred_at,
+        },
+        test: facts.test,
+        body: relayed.body,
+        header_changes: relayed.header_changes,
+    }
+}
+
+fn clip(mut text: String, most: usize) -> String {
+    if let Some((at, _)) = text.char_indices().nth(most) {
+        text.truncate(at);
+    }
+    text
+}
+
+/// What makes it the same event. Two events have the same key exactly when
+/// provider, webhook and identity are the same: each part stands behind its length,
+/// and what kind of identity it is, is a part of it.
+///
+/// Signatures and times are never part of it: they change from one try to the next.
+fn dedupe_key(webhook: &Webhook, facts: &Facts, inbound: &Inbound, content: &[u8]) -> DedupeKey {
+    let of_bytes = || sha256(content).to_vec();
+    let (kind, id, of): (&str, &str, Vec<u8>) = match &facts.identity {
+        // All test calls have the same id; only identical ones are the same.
+        _ if facts.test => ("test", "", of_bytes()),
+        Identity::Proven(id) => ("id", id, Vec::new()),
+        // Combined, a forged id can neither block another event nor pass for it.
+        Identity::Unproven(id) => ("unsigned id", id, of_bytes()),
+        // With an empty body all that is said stands in the query.
+        Identity::Bytes if content.is_empty() => ("query", &inbound.query, Vec::new()),
+        Identity::Bytes => ("bytes", "", of_bytes()),
+    };
+    sha256_of_parts(&[
+        b"tram dedupe key 1",
+        webhook.provider.as_bytes(),
+        webhook.id.bytes(),
+        kind.as_bytes(),
+        id.as_bytes(),
+        &of,
+    ])
+}

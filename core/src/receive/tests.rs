@@ -1,0 +1,519 @@
+//! The receiving rules, told request by request.
+
+use super::*;
+use crate::{
+    event::{DedupeKey, Direction},
+    ids::{EventId, Sequence, WebhookId},
+    providers::examples::{post, webhook},
+    signature,
+    webhook::{Algorithm, DirectionFilter, Encoding},
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn casso() -> Webhook {
+    webhook("casso", "token", json!({}))
+}
+
+fn casso_post(body: impl AsRef<[u8]>) -> Inbound {
+    post(&[("secure-token", "token")], body)
+}
+
+fn take(webhook: &Webhook, inbound: &Inbound) -> Intake {
+    receive(webhook, inbound, Timestamp::default()).unwrap()
+}
+
+fn take_casso(body: impl AsRef<[u8]>) -> Intake {
+    take(&casso(), &casso_post(body))
+}
+
+/// The key of the one event of this body.
+fn key(body: &str) -> DedupeKey {
+    let intake = take_casso(body);
+    assert_eq!(intake.events.len(), 1, "{body}");
+    intake.events[0].key
+}
+
+fn bodies(intake: &Intake) -> Vec<&str> {
+    intake
+        .events
+        .iter()
+        .map(|event| std::str::from_utf8(&event.body).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_checks_before_the_body_stand_in_order() {
+    let mut off = casso();
+    off.is_active = false;
+    let hops = |value: &str| [("x-tram-hops", value)].into_iter().collect::<Headers>();
+    let check = |webhook: &Webhook, method: &str, headers: &Headers| {
+        precheck(webhook, method, headers).map_err(|problem| (problem.status, problem.code))
+    };
+    let none = Headers::new();
+    assert_eq!(check(&casso(), "POST", &none), Ok(()));
+    let not_allowed = Err((405, "method_not_allowed"));
+    for method in ["GET", "PUT", "HEAD", "OPTIONS", "post", ""] {
+        assert_eq!(check(&casso(), method, &none), not_allowed, "{method}");
+    }
+    assert_eq!(check(&off, "GET", &hops("3")), not_allowed);
+    assert_eq!(
+        check(&off, "POST", &hops("3")),
+        Err((503, "webhook_inactive"))
+    );
+    for (value, result) in [
+        ("0", Ok(())),
+        ("2", Ok(())),
+        ("3", Err((508, "loop"))),
+        ("4", Err((508, "loop"))),
+        ("99999999999", Err((508, "loop"))),
+        ("-1", Err((508, "loop"))),
+        ("+1", Err((508, "loop"))),
+        ("1, 1", Err((508, "loop"))),
+        ("", Err((508, "loop"))),
+        ("many", Err((508, "loop"))),
+    ] {
+        assert_eq!(check(&casso(), "POST", &hops(value)), result, "{value:?}");
+    }
+    let refused = precheck(&casso(), "GET", &none).unwrap_err();
+    assert_eq!(refused.headers, [("allow", "POST".to_owned())]);
+    let inactive = precheck(&off, "POST", &none).unwrap_err();
+    assert_eq!(inactive.headers, [("retry-after", "60".to_owned())]);
+}
+
+#[test]
+fn unproven_requests_become_nothing() {
+    let refusal = |headers: &[(&str, &str)]| {
+        receive(&casso(), &post(headers, "{}"), Timestamp::default())
+            .map_err(|why| why.code())
+            .unwrap_err()
+    };
+    assert_eq!(refusal(&[]), "missing_header");
+    assert_eq!(
+        refusal(&[("secure-token", "tokeN")]),
+        "wrong_secret_or_altered_body"
+    );
+    assert_eq!(unauthenticated().status, 401);
+    assert_eq!(body_too_large(5).status, 413);
+}
+
+#[test]
+fn a_single_transaction_is_relayed_exactly_as_it_came() {
+    let body = "\u{feff}{ \"error\" : 0,\r\n \"data\":[ {\"id\": 7 ,\"amount\":5} ] }\n";
+    let mut inbound = casso_post(body);
+    inbound.headers.push("digest", "sha-256=x");
+    let intake = take(&casso(), &inbound);
+    assert_eq!(bodies(&intake), [body]);
+    let event = &intake.events[0];
+    assert_eq!(event.header_changes, []);
+    assert_eq!(event.body_sha256, signature::sha256(body.as_bytes()));
+    assert_eq!(event.object_id.as_deref(), Some("7"));
+    assert_eq!(event.summary.direction, Some(Direction::In));
+    assert_eq!(intake.filtered, 0);
+    assert_eq!(
+        intake.reply,
+        Reply {
+            status: 200,
+            content_type: "application/json".into(),
+            body: r#"{"success":true}"#.into()
+        }
+    );
+}
+
+#[test]
+fn a_batch_is_split_and_meets_its_elements_again() {
+    let body = r#"{"error":0,"data":[{"id":1,"a":1.50},{"id":"2"} , {"id":3}]}"#;
+    let mut inbound = casso_post(body);
+    for name in ["Digest", "Content-MD5", "Content-Digest", "x-other"] {
+        inbound.headers.push(name, "x");
+    }
+    let intake = take(&casso(), &inbound);
+    assert_eq!(
+        bodies(&intake),
+        [
+            r#"{"error":0,"data":[{"id":1,"a":1.50}]}"#,
+            r#"{"error":0,"data":[{"id":"2"}]}"#,
+            r#"{"error":0,"data":[{"id":3}]}"#,
+        ]
+    );
+    let dropped = ["digest", "content-md5", "content-digest"].map(|name| (name.to_owned(), None));
+    assert_eq!(intake.events[0].header_changes, dropped);
+    let keys: Vec<_> = intake.events.iter().map(|event| event.key).collect();
+    assert_eq!(keys[0], key(r#"{"data":[{"id":"1","other":true}]}"#));
+    assert_eq!(keys[1], key(r#"{"data":[{"id":2}]}"#));
+    assert_eq!(
+        keys[2],
+        key(r#"{"data":{"id":3}}"#),
+        "one object in the array's stead"
+    );
+}
+
+#[test]
+fn the_same_transaction_twice_in_a_batch_is_shown_twice() {
+    let intake = take_casso(r#"{"data":[{"id":1},{"id":1}]}"#);
+    assert_eq!(intake.events.len(), 2);
+    assert_eq!(intake.events[0].key, intake.events[1].key);
+}
+
+#[test]
+fn test_calls_are_marked_and_named_by_their_bytes() {
+    let intake = take_casso(r#"{"data":[{"id":0,"amount":1},{"id":5},{"id":"0"}]}"#);
+    let tests: Vec<_> = intake.events.iter().map(|event| event.test).collect();
+    assert_eq!(tests, [true, false, true]);
+    assert_ne!(intake.events[0].key, intake.events[2].key);
+    assert_ne!(
+        key(r#"{"data":[{"id":0}]}"#),
+        key(r#"{"data":[{"id":0,"x":1}]}"#)
+    );
+    assert_eq!(
+        key(r#"{"data":[{"id":0}]}"#),
+        key(r#"{"error":0,"data":[{"id":0}]}"#)
+    );
+
+    let ping = take_casso(r#"{"error":0,"data":[]}"#);
+    assert_eq!(bodies(&ping), [r#"{"error":0,"data":[]}"#]);
+    assert!(ping.events[0].test);
+}
+
+#[test]
+fn strange_is_no_reason_to_lose_it() {
+    let long = format!(r#"{{"data":[{}]}}"#, vec![r#"{"id":1}"#; 1_001].join(","));
+    let strange: [&[u8]; 9] = [
+        b"",
+        b"not json",
+        b"\xff\xfe",
+        b"{\"data\":[{\"id\":1}",
+        b"{\"data\":\"x\"}",
+        b"{\"error\":0,\"data\":null}",
+        b"{\"data\":[{\"tid\":\"no id\"}]}",
+        b"[[[[",
+        long.as_bytes(),
+    ];
+    let mut keys = Vec::new();
+    for body in strange {
+        let intake = take_casso(body);
+        assert_eq!(intake.events.len(), 1, "{body:?}");
+        assert_eq!(intake.events[0].body, body);
+        assert!(!intake.events[0].test);
+        keys.push(intake.events[0].key);
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 9, "each is an event of its own");
+}
+
+#[test]
+fn without_a_body_the_query_speaks() {
+    let keyed = |query: &str, body: &str| {
+        let mut inbound = casso_post(body);
+        query.clone_into(&mut inbound.query);
+        take(&casso(), &inbound).events[0].key
+    };
+    assert_eq!(keyed("a=1", ""), keyed("a=1", ""));
+    assert_ne!(keyed("a=1", ""), keyed("a=2", ""));
+    assert_eq!(keyed("a=1", "x"), keyed("a=2", "x"));
+}
+
+#[test]
+fn a_forged_id_neither_blocks_nor_passes_for_another() {
+    let webhook = webhook("github", "secret", json!({}));
+    let keyed = |delivery: &str, body: &str| {
+        let mac = signature::keyed_hash(Algorithm::Sha256, b"secret", &[body.as_bytes()]).unwrap();
+        let signature = format!("sha256={}", signature::encode(Encoding::Hex, &mac));
+        let headers = [
+            ("x-hub-signature-256", signature.as_str()),
+            ("x-github-delivery", delivery),
+        ];
+        take(&webhook, &post(&headers, body)).events[0].key
+    };
+    assert_eq!(keyed("a", "{}"), keyed("a", "{}"), "a redelivery");
+    assert_ne!(keyed("a", "{}"), keyed("a", "{ }"));
+    assert_ne!(keyed("a", "{}"), keyed("b", "{}"));
+}
+
+#[test]
+fn compressed_bodies_are_read_and_relayed_as_they_came() {
+    let received = |body: &str| {
+        let mut inbound = casso_post("gzip bytes");
+        inbound.headers.push("content-encoding", "gzip");
+        inbound.decoded = Some(body.into());
+        take(&casso(), &inbound)
+    };
+    let single = received(r#"{"data":[{"id":1}]}"#);
+    assert_eq!(bodies(&single), ["gzip bytes"]);
+    assert_eq!(single.events[0].header_changes, []);
+    assert_eq!(single.events[0].key, key(r#"{"data":[{"id":1}]}"#));
+    let batch = received(r#"{"data":[{"id":1},{"id":2}]}"#);
+    assert_eq!(
+        bodies(&batch),
+        [r#"{"data":[{"id":1}]}"#, r#"{"data":[{"id":2}]}"#]
+    );
+    let decoded = [("content-encoding".to_owned(), None)];
+    assert_eq!(batch.events[1].header_changes, decoded);
+}
+
+#[test]
+fn filters_drop_and_count() {
+    let body =
+        r#"{"data":[{"id":1,"amount":5},{"id":2,"amount":-5},{"id":3},{"id":0,"amount":-1}]}"#;
+    let mut webhook = casso();
+    webhook.direction = DirectionFilter::In;
+    let intake = take(&webhook, &casso_post(body));
+    assert_eq!(intake.filtered, 1);
+    assert_eq!(
+        bodies(&intake),
+        [
+            r#"{"data":[{"id":1,"amount":5}]}"#,
+            r#"{"data":[{"id":3}]}"#,
+            r#"{"data":[{"id":0,"amount":-1}]}"#,
+        ]
+    );
+}
+
+#[test]
+fn split_bodies_are_signed_again() {
+    let settings = json!({"header": "x-sig", "scheme": "hmac", "algorithm": "sha512", "encoding": "base64",
+        "signed": "{timestamp}.{body}", "timestamp_header": "x-time", "items": "/items", "event_id": "/id"});
+    let webhook = webhook("custom", "key", settings);
+    let body = r#"{"items":[{"id":1},{"id":2}]}"#;
+    let mac =
+        signature::keyed_hash(Algorithm::Sha512, b"key", &[b"1000.", body.as_bytes()]).unwrap();
+    let mac = signature::encode(Encoding::Base64, &mac);
+    let inbound = post(&[("x-sig", &mac), ("x-time", "1000")], body);
+    let now = Timestamp::from_seconds(1_000);
+    let batch = receive(&webhook, &inbound, now).unwrap();
+    assert_eq!(batch.events.len(), 2);
+    for event in batch.events {
+        let [(name, Some(value))] = event.header_changes.as_slice() else {
+            panic!("one replaced field: {:?}", event.header_changes);
+        };
+        assert_eq!(name, "x-sig");
+        let part = post(&[("x-sig", value), ("x-time", "1000")], &event.body);
+        let again = receive(&webhook, &part, now).unwrap();
+        assert_eq!(again.events[0].key, event.key);
+        assert_eq!(again.events[0].body, event.body);
+    }
+}
+
+#[test]
+fn what_is_shown_is_bounded_and_amounts_are_never_cut() {
+    let long = "đ".repeat(5_000);
+    let digits = "9".repeat(300);
+    let intake = take_casso(format!(
+        r#"{{"data":[{{"id":"{long}","description":"{long}","amount":{digits},"tid":"t"}}]}}"#
+    ));
+    let event = &intake.events[0];
+    let count = |text: &Option<String>| text.as_ref().map(|text| text.chars().count());
+    assert_eq!(count(&event.object_id), Some(200));
+    assert_eq!(count(&event.summary.description), Some(1_000));
+    assert_eq!(event.summary.amount, None);
+    assert_eq!(event.summary.direction, Some(Direction::In));
+}
+
+#[test]
+fn the_operator_may_answer_in_his_own_words() {
+    let answer = |answer: Value| reply(&webhook("casso", "t", json!({"answer": answer})));
+    let words = |status, content_type: &str, body: &str| Reply {
+        status,
+        content_type: content_type.into(),
+        body: body.into(),
+    };
+    assert_eq!(answer(json!({"status": 204})), words(204, "", ""));
+    assert_eq!(
+        answer(json!({"status": 201, "body": "{}"})),
+        words(201, "application/json", "{}")
+    );
+    assert_eq!(
+        answer(json!({"status": 200, "body": "OK"})),
+        words(200, "text/plain; charset=utf-8", "OK")
+    );
+}
+
+#[test]
+fn the_outcome_is_the_first_that_fits() {
+    let new = || Taken::New(id(1));
+    let duplicate = || Taken::Duplicate { delivered: true };
+    let test = || Taken::Test(None);
+    for (filtered, taken, expected) in [
+        (0, vec![new()], "accepted"),
+        (1, vec![test(), duplicate(), new()], "accepted"),
+        (1, vec![test(), duplicate()], "duplicate"),
+        (1, vec![test()], "filtered"),
+        (1, vec![], "filtered"),
+        (0, vec![test()], "test"),
+        (0, vec![Taken::Test(Some(id(1)))], "test"),
+    ] {
+        assert_eq!(outcome(filtered, &taken), expected, "{filtered} {taken:?}");
+    }
+}
+
+fn id(number: i64) -> EventId {
+    EventId {
+        sequence: Sequence::from_number(number).unwrap(),
+        webhook: WebhookId::from_random([0; 16]),
+        shard: 0,
+    }
+}
+
+#[test]
+fn the_first_twenty_event_ids_are_named() {
+    assert_eq!(event_ids_header(&[]), None);
+    assert_eq!(
+        event_ids_header(&[Taken::Duplicate { delivered: false }, Taken::Test(None)]),
+        None
+    );
+    let two = [
+        Taken::New(id(1)),
+        Taken::Duplicate { delivered: true },
+        Taken::Test(Some(id(2))),
+    ];
+    assert_eq!(event_ids_header(&two), Some(format!("{},{}", id(1), id(2))));
+    let many: Vec<_> = (0..30).map(|number| Taken::New(id(number))).collect();
+    let named = event_ids_header(&many).unwrap();
+    assert_eq!(named.split(',').count(), 20);
+    assert!(named.starts_with(&id(0).to_string()));
+}
+
+#[test]
+fn keys_are_unchanged() {
+    // Stored for 400 days: another key for the same event would let it in again.
+    let hex = |key: DedupeKey| signature::encode(Encoding::Hex, &key);
+    assert_eq!(
+        hex(key(r#"{"data":[{"id":1}]}"#)),
+        "be313697200313162f196385b181dcceae5927075570542a002e672e8b9b92a1"
+    );
+    assert_eq!(
+        hex(key("not json")),
+        "58d3f57bad29b42f7aa15200a32b2e46a2affa106a807d7fb11ad4ede89cad0c"
+    );
+}
+
+proptest! {
+    #[test]
+    fn keys_are_equal_exactly_when_provider_webhook_and_id_are(
+        providers in prop::sample::subsequence(vec!["casso", "custom"], 2),
+        same_provider: bool, webhooks: [bool; 2], ids in prop::array::uniform2("[0-9a-b\":]{1,3}"),
+    ) {
+        let keyed = |provider: &str, webhook_number: bool, id: &str| {
+            let settings = if provider == "custom" {
+                json!({"header": "secure-token", "items": "/data", "event_id": "/id"})
+            } else { json!({}) };
+            let mut webhook = webhook(provider, "token", settings);
+            webhook.id = WebhookId::from_random([u8::from(webhook_number); 16]);
+            let body = json!({"data": [{"id": id}]}).to_string();
+            take(&webhook, &casso_post(body)).events[0].key
+        };
+        prop_assume!(ids.iter().all(|id| id != "0"));
+        let second = if same_provider { providers[0] } else { providers[1] };
+        let same = keyed(providers[0], webhooks[0], &ids[0]) == keyed(second, webhooks[1], &ids[1]);
+        prop_assert_eq!(same, same_provider && webhooks[0] == webhooks[1] && ids[0] == ids[1]);
+    }
+
+    #[test]
+    fn one_changed_byte_anywhere_is_refused(
+        body in prop::collection::vec(any::<u8>(), 1..60), secret in "[a-zA-Z0-9]{1,40}",
+        at: prop::sample::Index, bit in 0_u8..8, scheme in 0_usize..3,
+    ) {
+        let secret_bytes = secret.as_bytes();
+        let standard = scheme == 2;
+        let (provider, stored) = if standard {
+            ("standard-webhooks", format!("whsec_{}", signature::encode(Encoding::Base64, secret_bytes)))
+        } else { (["github", "custom"][scheme], secret.clone()) };
+        let settings = if scheme == 1 {
+            json!({"header": "x-sig", "scheme": "hmac", "encoding": "base64", "algorithm": "sha1",
+                "signed": "{timestamp}.{body}", "timestamp_header": "x-time"})
+        } else { json!({}) };
+        let webhook = webhook(provider, &stored, settings);
+        let mac = |algorithm, signed: &[&[u8]]| signature::keyed_hash(algorithm, secret_bytes, signed).unwrap();
+        let inbound = match scheme {
+            0 => {
+                let hex = signature::encode(Encoding::Hex, &mac(Algorithm::Sha256, &[&body]));
+                post(&[("x-hub-signature-256", &format!("sha256={hex}"))], &body)
+            }
+            1 => {
+                let text = signature::encode(Encoding::Base64, &mac(Algorithm::Sha1, &[b"1000.", &body]));
+                post(&[("x-sig", &text), ("x-time", "1000")], &body)
+            }
+            _ => {
+                let text = signature::standard_webhooks_signature(&webhook.secrets[0], "msg", 1_000, &body).unwrap();
+                post(&[("webhook-id", "msg"), ("webhook-timestamp", "1000"), ("webhook-signature", &text)], &body)
+            }
+        };
+        let now = Timestamp::from_seconds(1_000);
+        prop_assert!(receive(&webhook, &inbound, now).is_ok());
+
+        let mut altered = inbound.clone();
+        let place = at.index(altered.body.len());
+        altered.body[place] ^= 1 << bit;
+        prop_assert!(receive(&webhook, &altered, now).is_err());
+
+        for (name, value) in inbound.headers.iter() {
+            let mut letters: Vec<char> = value.chars().collect();
+            let place = at.index(letters.len());
+            // Hex is read in either case: another digit, not another case.
+            letters[place] = if letters[place] == '1' { '2' } else { '1' };
+            let mut altered = inbound.clone();
+            altered.headers.set(name, letters.into_iter().collect::<String>());
+            prop_assert!(receive(&webhook, &altered, now).is_err(), "{} {}", name, value);
+        }
+
+        let mut other = secret_bytes.to_vec();
+        let place = at.index(other.len());
+        other[place] = if other[place] == b'x' { b'y' } else { b'x' };
+        let text = if standard {
+            format!("whsec_{}", signature::encode(Encoding::Base64, &other))
+        } else { String::from_utf8(other).unwrap() };
+        let mut wrong = webhook.clone();
+        wrong.secrets = vec![crate::secret::Secret::new(text)];
+        prop_assert!(receive(&wrong, &inbound, now).is_err());
+    }
+
+    #[test]
+    fn a_batch_loses_and_invents_nothing(
+        ids in prop::collection::vec(1_u64..50, 2..12), blank in "[ \n]{0,2}",
+    ) {
+        let elements: Vec<_> = ids.iter().map(|id| format!("{{\"id\":{id},{blank}\"t\":\"[,]\"}}")).collect();
+        let body = format!("{{\"error\":0,\"data\":[{}]}}", elements.join(&format!("{blank},")));
+        let intake = take_casso(&body);
+        prop_assert_eq!(intake.events.len(), ids.len());
+        for (event, (id, element)) in intake.events.iter().zip(ids.iter().zip(&elements)) {
+            let relayed = std::str::from_utf8(&event.body).unwrap();
+            prop_assert_eq!(relayed, format!("{{\"error\":0,\"data\":[{element}]}}"));
+            prop_assert_eq!(event.object_id.clone(), Some(id.to_string()));
+            prop_assert_eq!(event.key, key(relayed));
+        }
+    }
+
+    #[test]
+    fn whatever_comes_is_refused_or_taken(
+        body in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..80),
+            r#"\{"(data|id|payload)":[\[\]{}0-9",:a-z\\]{0,30}\}"#.prop_map(String::into_bytes),
+        ],
+        values in prop::collection::vec("\\PC{0,20}|v1,[A-Za-z0-9+/=]{0,12}|sha256=[0-9a-f]{0,9}|[0-9]{1,20}", 12),
+        decoded: Option<Vec<u8>>, secret in "\\PC{0,10}", now: i64, method in "\\PC{0,5}",
+    ) {
+        let names = ["secure-token", "x-hub-signature-256", "x-github-event", "x-github-delivery", "webhook-id",
+            "webhook-timestamp", "webhook-signature", "x-sig", "x-time", "x-id", "content-type", "x-tram-hops"];
+        let headers: Vec<_> = names.iter().copied().zip(values.iter().map(String::as_str)).collect();
+        let mut inbound = post(&headers, &body);
+        inbound.decoded = decoded;
+        for provider in providers::ALL {
+            for settings in [
+                json!({}),
+                json!({"header": "x-sig", "items": "/data", "event_id": ["header:x-id", "/id"], "event_name": "/type"}),
+                json!({"header": "x-sig", "scheme": "hmac", "signed": "{id}{timestamp}{url}{method}{body}", "prefix": "v1,",
+                    "timestamp_header": "x-time", "timestamp_unit": "ms", "event_id": "header:x-id", "items": ""}),
+            ] {
+                // Also past the proof: with the credential as the secret.
+                for secret in [secret.as_str(), values[0].trim(), values[7].trim()] {
+                    let webhook = webhook(provider.about().id, secret, settings.clone());
+                    let _ = precheck(&webhook, &method, &inbound.headers);
+                    if let Ok(intake) = receive(&webhook, &inbound, Timestamp::from_millis(now)) {
+                        prop_assert!(!intake.events.is_empty() || intake.filtered > 0);
+                    }
+                }
+            }
+        }
+    }
+}
