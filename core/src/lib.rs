@@ -24,5 +24,7 @@ pub mod relay;
 pub mod retry;
 pub mod secret;
 pub mod signature;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod webhook;

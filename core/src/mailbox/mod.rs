@@ -1,3 +1,304 @@
-//! The Mailbox: stores events and drives their deliveries.
+//! The Mailbox: one shard of a webhook. Stores its events and drives their
+//! deliveries, over a small synchronous [`Database`] whose alarm wakes it.
+//!
+//! Everything that must not be lost is in the database; what is in memory can be
+//! rebuilt or forgotten. What is in flight is memory alone: after a crash it is
+//! simply due again, and the alarm that every lease sets is there to say so.
+//!
+//! A run, as the edge drives it: [`woken`](Mailbox::woken),
+//! [`begin_run`](Mailbox::begin_run), then [`lease`](Mailbox::lease) into free
+//! slots and [`finish`](Mailbox::finish) as answers come, until nothing is leased
+//! and nothing is out; then [`end_run`](Mailbox::end_run). After an error the
+//! edge ends the run; nothing it was told is half done.
+//!
+//! Out of scope: requests to origins, what an answer means (`relay`), waiting
+//! times (`retry`).
+
+mod accept;
+mod alarm;
+mod deliveries;
+mod finish;
+mod fresh;
+mod lease;
+mod list;
+mod resend;
+mod schema;
+mod sql;
+mod waiting;
 
 pub mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use accept::Accepted;
+
+use crate::{
+    database::{Database, DatabaseError, Value},
+    event::DedupeKey,
+    ids::{DestinationId, EventId, Sequence, WebhookId},
+    messages::{MailboxReply, MailboxRequest},
+    time::Timestamp,
+    webhook::Webhook,
+};
+use fresh::FirstAttempts;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why a Mailbox could not do what it was asked. Nothing of it was done then,
+/// unless the database failed in saying that it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MailboxError {
+    /// The database refused or could not.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The database was written by a later release; it is left untouched.
+    #[error("the database has schema {found}, but this release knows {known} only")]
+    Newer {
+        /// Its version.
+        found: usize,
+        /// The latest that is known here.
+        known: usize,
+    },
+    /// Something stored cannot be read back.
+    #[error("{0} cannot be read back")]
+    Unreadable(&'static str),
+    /// The message is for another webhook or shard.
+    #[error("this is the mailbox of another webhook or shard")]
+    Misdirected,
+}
+
+/// Where a leased delivery came from, and goes back to when it is not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The event's row: its first attempt.
+    Event,
+    /// Its row in `waiting`.
+    Waiting,
+}
+
+/// What a Mailbox keeps in memory. See the [module](self).
+#[derive(Debug)]
+pub struct Mailbox {
+    config: Option<Webhook>,
+    shard: u8,
+    retired: bool,
+    /// The greatest number that an event was (or may have been) given.
+    last: Sequence,
+    first_attempts: FirstAttempts,
+    /// Destinations that may have rows in `waiting`.
+    waiting: BTreeSet<DestinationId>,
+    in_flight: BTreeMap<(Sequence, DestinationId), Source>,
+    /// Destinations that asked to be left alone until then.
+    holds: BTreeMap<DestinationId, Timestamp>,
+    running: bool,
+    /// The alarm that is set for certain; `None` when there may be none.
+    armed: Option<Timestamp>,
+    /// Test calls of the last seconds.
+    recent_tests: Vec<(DedupeKey, Timestamp)>,
+}
+
+const CONFIG: &str = "config";
+const SHARD: &str = "shard";
+const RETIRED: &str = "retired";
+
+impl Mailbox {
+    /// Opens the Mailbox that lives in this database, making it when it is new.
+    /// `alarm` is the one that is set now.
+    ///
+    /// # Errors
+    /// When the database fails, is of a later release, or holds what cannot be read.
+    pub fn open(
+        db: &impl Database,
+        alarm: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Self, MailboxError> {
+        schema::migrate(db, schema::MIGRATIONS)?;
+        let retired = matches!(
+            schema::meta(db, RETIRED)?,
+            Some(Value::Integer(flag)) if flag != 0
+        );
+        let mut mailbox = Self {
+            config: None,
+            shard: 0,
+            retired,
+            last: Sequence::default(),
+            first_attempts: FirstAttempts::default(),
+            waiting: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            running: false,
+            armed: alarm.filter(|at| !alarm::is_lost(*at, now)),
+            recent_tests: Vec::new(),
+        };
+        if retired {
+            return Ok(mailbox);
+        }
+        mailbox.config = match schema::meta(db, CONFIG)? {
+            Some(Value::Text(json)) => Some(
+                serde_json::from_str(&json)
+                    .map_err(|_| MailboxError::Unreadable("the configuration"))?,
+            ),
+            Some(_) => return Err(MailboxError::Unreadable("the configuration")),
+            None => None,
+        };
+        mailbox.shard = match schema::meta(db, SHARD)? {
+            Some(Value::Integer(shard)) => {
+                u8::try_from(shard).map_err(|_| MailboxError::Unreadable("the shard"))?
+            }
+            Some(_) => return Err(MailboxError::Unreadable("the shard")),
+            None => 0,
+        };
+        if let Some(row) = db
+            .run("SELECT seq FROM events ORDER BY seq DESC LIMIT 1", &[])?
+            .first()
+        {
+            mailbox.last = sql::read_sequence(row, 0)?;
+        }
+        mailbox.first_attempts = FirstAttempts::open(db, mailbox.last)?;
+        mailbox.waiting = waiting::destinations(db)?.into_iter().collect();
+        Ok(mailbox)
+    }
+
+    /// What the Mailbox knows of its webhook: what the edge relays by.
+    #[must_use]
+    pub const fn config(&self) -> Option<&Webhook> {
+        self.config.as_ref()
+    }
+
+    /// Takes a newer configuration; one that is not newer is ignored and writes
+    /// nothing. What waits is governed by it from its next attempt on.
+    ///
+    /// # Errors
+    /// When it is another webhook's or shard's, or the database fails.
+    pub fn configure(
+        &mut self,
+        db: &impl Database,
+        webhook: &Webhook,
+        shard: u8,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        if self.retired {
+            return Ok(());
+        }
+        if let Some(known) = &self.config {
+            if known.id != webhook.id || self.shard != shard {
+                return Err(MailboxError::Misdirected);
+            }
+            if known.version >= webhook.version {
+                return Ok(());
+            }
+        }
+        let webhook = webhook.for_relaying();
+        let json = sql::json(&webhook)?;
+        let new = self.config.is_none();
+        // The alarm is decided under the new configuration, which may have ended
+        // a pause; if storing fails, memory goes back to what is stored.
+        let config_before = self.config.replace(webhook);
+        let shard_before = std::mem::replace(&mut self.shard, shard);
+        let holds_before = std::mem::take(&mut self.holds);
+        let stored = db.atomically(|| {
+            let alarm = self.arm_for_pending(db, now)?;
+            if new {
+                schema::set_meta(db, SHARD, sql::integer(i64::from(shard)))?;
+            }
+            schema::set_meta(db, CONFIG, json)?;
+            Ok(alarm)
+        });
+        if stored.is_err() {
+            self.config = config_before;
+            self.shard = shard_before;
+            self.holds = holds_before;
+        }
+        self.committed(stored)
+    }
+
+    /// The webhook was deleted: everything is forgotten, and nothing is taken any
+    /// more.
+    ///
+    /// # Errors
+    /// When it is another webhook's, or the database fails.
+    pub fn retire(&mut self, db: &impl Database, webhook: WebhookId) -> Result<(), MailboxError> {
+        if self.retired {
+            return Ok(());
+        }
+        if self
+            .config
+            .as_ref()
+            .is_some_and(|known| known.id != webhook)
+        {
+            return Err(MailboxError::Misdirected);
+        }
+        db.atomically(|| {
+            schema::set_meta(db, RETIRED, sql::flag(true))?;
+            // It holds the signing secret.
+            db.run("DELETE FROM meta WHERE name = ?", &[sql::text(CONFIG)])?;
+            schema::drop_all(db)
+        })?;
+        *self = Self {
+            config: None,
+            shard: self.shard,
+            retired: true,
+            last: self.last,
+            first_attempts: FirstAttempts::default(),
+            waiting: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            running: self.running,
+            armed: self.armed,
+            recent_tests: Vec::new(),
+        };
+        Ok(())
+    }
+
+    /// Answers a message. A run under way should look for work afterwards.
+    ///
+    /// # Errors
+    /// When the database fails or the message is for another Mailbox.
+    pub fn handle(
+        &mut self,
+        db: &impl Database,
+        request: MailboxRequest,
+        now: Timestamp,
+    ) -> Result<MailboxReply, MailboxError> {
+        Ok(match request {
+            MailboxRequest::Configure { webhook, shard } => {
+                self.configure(db, &webhook, shard, now)?;
+                MailboxReply::Done
+            }
+            MailboxRequest::Retire { webhook } => {
+                self.retire(db, webhook)?;
+                MailboxReply::Done
+            }
+            MailboxRequest::List(query) => MailboxReply::Events(self.list(db, &query)?),
+            MailboxRequest::Get(sequence) => match self.get(db, sequence)? {
+                Some(event) => MailboxReply::Event(Box::new(event)),
+                None => MailboxReply::NotFound,
+            },
+            MailboxRequest::Resend {
+                sequence,
+                destination,
+            } => match self.resend(db, sequence, destination, now)? {
+                Some(queued) => MailboxReply::Queued(queued),
+                None => MailboxReply::NotFound,
+            },
+        })
+    }
+
+    /// The configuration, when relaying goes on.
+    fn relaying(&self) -> Option<&Webhook> {
+        self.config.as_ref().filter(|config| !config.is_paused)
+    }
+
+    fn event_id(config: &Webhook, shard: u8, sequence: Sequence) -> EventId {
+        EventId {
+            sequence,
+            webhook: config.id,
+            shard,
+        }
+    }
+}
+
+/// Cuts a text after at most `bytes`, between characters.
+fn clip(text: &mut String, bytes: usize) {
+    text.truncate(text.floor_char_boundary(bytes));
+}

@@ -1,0 +1,375 @@
+//! Taking events in: what is new is stored and its alarm set in one transaction,
+//! what was seen before is recognised.
+//!
+//! Rows written for one new event: 2 (the event and its key), 1 more when its
+//! payload is large, and 1 for the alarm when none is set in time. For a
+//! duplicate: none; 1 when it is a conflict to be noted.
+
+use super::{
+    Mailbox, MailboxError, clip,
+    deliveries::{Deliveries, State},
+    resend, sql,
+};
+use crate::{
+    database::{Database, Value},
+    delivery::Status,
+    event::{DedupeKey, Envelope, NewEvent, Summary},
+    ids::{DestinationId, Sequence},
+    messages::{Accept, AcceptReply, Taken},
+    time::Timestamp,
+    webhook::Webhook,
+};
+use std::{cell::Cell, time::Duration};
+
+/// A payload up to this size (envelope and body) stands in the event's own row.
+pub(super) const INLINE_BYTES: usize = 4_096;
+/// Texts of a summary and names are cut after so many bytes: an event is not lost
+/// for an immense description.
+const TEXT_BYTES: usize = 2_048;
+/// So many conflicts of an event are noted.
+const CONFLICTS: u32 = 5;
+/// Identical test calls within this time are relayed once.
+const TEST_MEMORY: Duration = Duration::from_secs(5);
+/// So many test calls are remembered.
+const TESTS_REMEMBERED: usize = 64;
+
+/// What became of an accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The answer to the Worker.
+    pub reply: AcceptReply,
+    /// There is something new, and a run is under way that has to be told: no
+    /// alarm was set for it.
+    pub wake: bool,
+}
+
+/// An event that was seen before, as far as a repeat is concerned.
+struct Known {
+    event: Sequence,
+    status: Status,
+    conflicts: u32,
+    body_sha256: Vec<u8>,
+}
+
+/// What the transaction did, for memory to follow once it is kept.
+struct Stored {
+    taken: Vec<Taken>,
+    /// The new events, each with the number that was the last before it.
+    new: Vec<(Sequence, Sequence)>,
+    requeued: bool,
+    alarm: Option<Timestamp>,
+}
+
+impl Mailbox {
+    /// Takes the events of one request: all of them or, on an error, none.
+    ///
+    /// # Errors
+    /// When the database fails; the sender must not be told that it was taken.
+    pub fn accept(
+        &mut self,
+        db: &impl Database,
+        accept: &Accept,
+        now: Timestamp,
+    ) -> Result<Accepted, MailboxError> {
+        let refused = |reply| Ok(Accepted { reply, wake: false });
+        if self.retired {
+            return refused(AcceptReply::Gone);
+        }
+        let config = match &self.config {
+            None => return refused(AcceptReply::Unconfigured),
+            Some(config) if accept.config_version > config.version => {
+                return refused(AcceptReply::Unconfigured);
+            }
+            // Switched off since: the edge loads this version and refuses.
+            Some(config) if accept.config_version < config.version || !config.is_active => {
+                return refused(AcceptReply::Stale {
+                    version: config.version,
+                });
+            }
+            Some(config) => config,
+        };
+        let destinations: Vec<DestinationId> = config
+            .destinations
+            .iter()
+            .map(|destination| destination.id)
+            .collect();
+        let last = Cell::new(self.last);
+        let tests = self.new_tests(accept, now);
+        let stored = match self.store(db, config, accept, now, &last, &tests) {
+            Ok(stored) => stored,
+            Err(error) => {
+                // What failed may have stuck: its numbers are not given again.
+                self.last = last.get();
+                self.armed = None;
+                return Err(error);
+            }
+        };
+        for (event, last_before) in &stored.new {
+            self.first_attempts
+                .arrived(*event, *last_before, &destinations);
+        }
+        if stored.requeued {
+            self.waiting.extend(destinations);
+        }
+        self.last = last.get();
+        self.armed = stored.alarm.or(self.armed);
+        self.remember_tests(&tests, now);
+        let something = stored.requeued || !stored.new.is_empty();
+        Ok(Accepted {
+            reply: AcceptReply::Taken(stored.taken),
+            wake: self.running && something,
+        })
+    }
+
+    fn store(
+        &self,
+        db: &impl Database,
+        config: &Webhook,
+        accept: &Accept,
+        now: Timestamp,
+        last: &Cell<Sequence>,
+        tests: &[DedupeKey],
+    ) -> Result<Stored, MailboxError> {
+        db.atomically(|| {
+            let known = accept
+                .events
+                .iter()
+                .map(|event| {
+                    if event.test {
+                        Ok(None)
+                    } else {
+                        find(db, &event.key)
+                    }
+                })
+                .collect::<Result<Vec<_>, _>>()?;
+            let work = !tests.is_empty()
+                || accept.events.iter().zip(&known).any(|(event, known)| {
+                    !event.test
+                        && known
+                            .as_ref()
+                            .is_none_or(|known| known.status == Status::Failed)
+                });
+            let alarm = if work && !config.is_paused {
+                let due = config
+                    .destinations
+                    .iter()
+                    .map(|destination| self.not_held(destination.id, now))
+                    .min();
+                self.arm(db, due.unwrap_or(now), now)?
+            } else {
+                None
+            };
+            let mut stored = Stored {
+                taken: Vec::with_capacity(accept.events.len()),
+                new: Vec::new(),
+                requeued: false,
+                alarm,
+            };
+            let mut tests = tests.iter().peekable();
+            for (event, known) in accept.events.iter().zip(known) {
+                let taken = if event.test {
+                    let id = if tests.next_if_eq(&&event.key).is_some() {
+                        let event = insert(db, config, &accept.envelope, event, now, last)?;
+                        event.map(|numbers| {
+                            stored.new.push(numbers);
+                            Self::event_id(config, self.shard, numbers.0)
+                        })
+                    } else {
+                        None
+                    };
+                    Taken::Test(id)
+                } else if let Some(known) = known {
+                    repeated(db, config, event, &known, now, &mut stored.requeued)?
+                } else if let Some(numbers) =
+                    insert(db, config, &accept.envelope, event, now, last)?
+                {
+                    stored.new.push(numbers);
+                    Taken::New(Self::event_id(config, self.shard, numbers.0))
+                } else {
+                    // Twice in one request: the first has just been stored.
+                    let known = find(db, &event.key)?
+                        .ok_or(MailboxError::Unreadable("an event that is in the way"))?;
+                    repeated(db, config, event, &known, now, &mut stored.requeued)?
+                };
+                stored.taken.push(taken);
+            }
+            Ok(stored)
+        })
+    }
+
+    /// The test calls to relay: those unlike the last seconds', each once.
+    fn new_tests(&self, accept: &Accept, now: Timestamp) -> Vec<DedupeKey> {
+        let mut new: Vec<DedupeKey> = Vec::new();
+        for event in accept.events.iter().filter(|event| event.test) {
+            let recent = self
+                .recent_tests
+                .iter()
+                .any(|(key, at)| *key == event.key && is_recent(*at, now));
+            if !recent && !new.contains(&event.key) {
+                new.push(event.key);
+            }
+        }
+        new
+    }
+
+    fn remember_tests(&mut self, tests: &[DedupeKey], now: Timestamp) {
+        self.recent_tests.retain(|(_, at)| is_recent(*at, now));
+        self.recent_tests
+            .extend(tests.iter().map(|key| (*key, now)));
+        let excess = self.recent_tests.len().saturating_sub(TESTS_REMEMBERED);
+        self.recent_tests.drain(..excess);
+    }
+}
+
+/// Within the last seconds, whichever way the clock was moved.
+fn is_recent(at: Timestamp, now: Timestamp) -> bool {
+    now.since(at) < TEST_MEMORY && at.since(now) < TEST_MEMORY
+}
+
+fn find(db: &impl Database, key: &DedupeKey) -> Result<Option<Known>, MailboxError> {
+    db.run(
+        "SELECT seq, status, conflicts, body_sha256 FROM events WHERE key = ? AND test = 0",
+        &[sql::blob(key)],
+    )?
+    .first()
+    .map(|row| {
+        Ok(Known {
+            event: sql::read_sequence(row, 0)?,
+            status: sql::read_status(row, 1)?,
+            conflicts: sql::read_count(row, 2)?,
+            body_sha256: sql::read_bytes(row, 3)?,
+        })
+    })
+    .transpose()
+}
+
+/// Notes a conflict, and takes the repeat of a failed event for a wish.
+fn repeated(
+    db: &impl Database,
+    config: &Webhook,
+    event: &NewEvent,
+    known: &Known,
+    now: Timestamp,
+    requeued: &mut bool,
+) -> Result<Taken, MailboxError> {
+    if known.conflicts < CONFLICTS && known.body_sha256 != event.body_sha256 {
+        db.run(
+            "UPDATE events SET conflicts = conflicts + 1 WHERE seq = ?",
+            &[sql::sequence(known.event)],
+        )?;
+    }
+    if known.status == Status::Failed
+        && let Some(mut deliveries) = Deliveries::load(db, known.event)?
+    {
+        let mut queued = false;
+        for record in &mut deliveries.0 {
+            let configured = config
+                .destinations
+                .iter()
+                .any(|destination| destination.id == record.destination);
+            if record.state == State::Failed && configured {
+                resend::queue(db, known.event, record, now)?;
+                queued = true;
+            }
+        }
+        if queued {
+            deliveries.save(db, known.event)?;
+            *requeued = true;
+        }
+    }
+    Ok(Taken::Duplicate {
+        delivered: known.status == Status::Delivered,
+    })
+}
+
+/// Stores a new event. Its number and the one before, or `None` when its key is
+/// there already.
+fn insert(
+    db: &impl Database,
+    config: &Webhook,
+    envelope: &Envelope,
+    event: &NewEvent,
+    now: Timestamp,
+    last: &Cell<Sequence>,
+) -> Result<Option<(Sequence, Sequence)>, MailboxError> {
+    let before = last.get();
+    let number = Sequence::next(before, now);
+    last.set(number);
+    let deliveries =
+        Deliveries::fresh(config.destinations.iter().map(|destination| destination.id));
+    let envelope = sql::json(&changed(envelope, &event.header_changes))?;
+    let body = sql::blob(&event.body);
+    let envelope_bytes = match &envelope {
+        Value::Text(json) => json.len(),
+        _ => 0,
+    };
+    let inline = envelope_bytes.saturating_add(event.body.len()) <= INLINE_BYTES;
+    let (here, there) = if inline {
+        ((envelope, body), None)
+    } else {
+        ((Value::Null, Value::Null), Some((envelope, body)))
+    };
+    // The key alone may be in the way. A number that is would be an error, not a
+    // duplicate: an event must not be dropped for it.
+    let inserted = db.run(
+        "INSERT INTO events (seq, fresh, status, test, conflicts, key, body_sha256, name,
+             object_id, summary, deliveries, envelope, body)
+         VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (key) WHERE test = 0 DO NOTHING RETURNING seq",
+        &[
+            sql::sequence(number),
+            sql::flag(deliveries.is_fresh()),
+            sql::text(sql::status(deliveries.status())),
+            sql::flag(event.test),
+            sql::blob(&event.key),
+            sql::blob(&event.body_sha256),
+            sql::optional_text(clipped(event.name.as_ref()).as_deref()),
+            sql::optional_text(clipped(event.object_id.as_ref()).as_deref()),
+            sql::json(&clipped_summary(&event.summary))?,
+            sql::json(&deliveries)?,
+            here.0,
+            here.1,
+        ],
+    )?;
+    if inserted.is_empty() {
+        return Ok(None);
+    }
+    if let Some((envelope, body)) = there {
+        db.run(
+            "INSERT INTO payloads (seq, envelope, body) VALUES (?, ?, ?)",
+            &[sql::sequence(number), envelope, body],
+        )?;
+    }
+    Ok(Some((number, before)))
+}
+
+fn changed(envelope: &Envelope, changes: &[(String, Option<String>)]) -> Envelope {
+    let mut envelope = envelope.clone();
+    for (name, value) in changes {
+        match value {
+            Some(value) => envelope.headers.set(name, value.as_str()),
+            None => envelope.headers.remove(name),
+        }
+    }
+    envelope
+}
+
+fn clipped(text: Option<&String>) -> Option<String> {
+    text.map(|text| {
+        let mut text = text.clone();
+        clip(&mut text, TEXT_BYTES);
+        text
+    })
+}
+
+fn clipped_summary(summary: &Summary) -> Summary {
+    Summary {
+        bank: clipped(summary.bank.as_ref()),
+        account: clipped(summary.account.as_ref()),
+        direction: summary.direction,
+        amount: clipped(summary.amount.as_ref()),
+        transaction_id: clipped(summary.transaction_id.as_ref()),
+        description: clipped(summary.description.as_ref()),
+        occurred_at: clipped(summary.occurred_at.as_ref()),
+    }
+}

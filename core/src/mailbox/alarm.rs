@@ -1,0 +1,249 @@
+//! The one alarm of the object. Each setting of it is a row written.
+//!
+//! *Invariants*: while anything is pending, an alarm is set no later than the
+//! earliest due (in a run: no later than the lease, which the end of the run
+//! corrects). It is set strictly in the future. A wake that finds nothing to do
+//! does nothing.
+
+use super::{MailboxError, Source, fresh::FirstAttempts, waiting};
+use crate::{
+    database::Database,
+    ids::{DestinationId, Sequence},
+    time::Timestamp,
+};
+use std::time::Duration;
+
+/// In a run an alarm stands at most this far ahead: if the object dies, what was in
+/// flight is tried again then.
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+/// It is renewed when less is left than the longest attempt (30 s) and some air.
+const LEASE_LEFT: Duration = Duration::from_secs(35);
+/// An alarm this long overdue has been lost by the platform: it is set again.
+const LOST: Duration = Duration::from_secs(120);
+
+/// Whether an alarm that should have fired will not.
+pub(super) fn is_lost(armed: Timestamp, now: Timestamp) -> bool {
+    now.since(armed) >= LOST
+}
+
+/// Alarms in the past have been seen to stall.
+fn in_the_future(due: Timestamp, now: Timestamp) -> Timestamp {
+    due.max(now.plus(Duration::from_millis(1)))
+}
+
+impl super::Mailbox {
+    /// The alarm has fired: none is set any more.
+    pub const fn woken(&mut self) {
+        self.armed = None;
+    }
+
+    /// A run begins: from now on new work is told to it through memory.
+    pub const fn begin_run(&mut self) {
+        self.running = true;
+    }
+
+    /// A run ends: the alarm is set to the earliest due. Where nothing is pending,
+    /// the lease's alarm stays and fires once as a harmless check.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn end_run(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
+        self.running = false;
+        let alarm = self
+            .wanted(db, now)?
+            .map(|due| in_the_future(due, now))
+            .filter(|at| self.armed != Some(*at));
+        let oldest_out = self
+            .in_flight
+            .iter()
+            .filter(|(_, source)| **source == Source::Event)
+            .map(|((event, _), _)| *event)
+            .min();
+        let cursor = self.first_attempts.cursor_to_persist(oldest_out);
+        if alarm.is_none() && cursor.is_none() {
+            return Ok(());
+        }
+        let stored = db.atomically(|| {
+            if let Some(at) = alarm {
+                db.set_alarm(at)?;
+            }
+            if let Some(cursor) = cursor {
+                FirstAttempts::persist(db, cursor)?;
+            }
+            Ok(alarm)
+        });
+        if let (Ok(_), Some(cursor)) = (&stored, cursor) {
+            self.first_attempts.persisted(cursor);
+        }
+        self.committed(stored)
+    }
+
+    /// Sets the alarm when something is pending and none is set in time. Cheap
+    /// enough for any wake; writes nothing when all is well.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn ensure_armed(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
+        if self.armed_by(now, now) {
+            return Ok(());
+        }
+        let stored = self.arm_for_pending(db, now);
+        self.committed(stored)
+    }
+
+    /// The earliest moment at which there is something to do, what is in flight
+    /// aside; it may have passed. `None` when there is nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn next_due(
+        &self,
+        db: &impl Database,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, MailboxError> {
+        let Some(config) = self.relaying() else {
+            return Ok(None);
+        };
+        let configured = |id: DestinationId| config.destinations.iter().any(|known| known.id == id);
+        let mut earliest: Option<Timestamp> = None;
+        let mut consider =
+            |due: Timestamp| earliest = Some(earliest.map_or(due, |known| known.min(due)));
+        for (destination, event) in self.first_attempts.firsts() {
+            if configured(destination) {
+                consider(self.not_held(destination, event.at()));
+            } else {
+                consider(now);
+            }
+        }
+        if let Some(event) = self.first_attempts.beyond(db, self.last)? {
+            consider(self.any_not_held(event));
+        }
+        for destination in &self.waiting {
+            // More rows than are in flight, so that one of them is not.
+            let out = self.in_flight_to(*destination);
+            for row in waiting::due(db, *destination, waiting::EVER, out.saturating_add(1))? {
+                if self.in_flight.contains_key(&(row.event, *destination)) {
+                    continue;
+                }
+                if configured(*destination) {
+                    consider(self.not_held(*destination, row.due));
+                } else {
+                    consider(now);
+                }
+                break;
+            }
+        }
+        Ok(earliest)
+    }
+
+    /// When `destination` may be sent to that would be at `due`.
+    pub(super) fn not_held(&self, destination: DestinationId, due: Timestamp) -> Timestamp {
+        self.holds
+            .get(&destination)
+            .map_or(due, |until| due.max(*until))
+    }
+
+    /// When the first of all destinations may be sent a new event.
+    pub(super) fn any_not_held(&self, event: Sequence) -> Timestamp {
+        self.config
+            .iter()
+            .flat_map(|config| &config.destinations)
+            .map(|destination| self.not_held(destination.id, event.at()))
+            .min()
+            .unwrap_or(event.at())
+    }
+
+    /// How many attempts to a destination are out.
+    pub(super) fn in_flight_to(&self, destination: DestinationId) -> usize {
+        self.in_flight
+            .keys()
+            .filter(|(_, to)| *to == destination)
+            .count()
+    }
+
+    /// When the object has to wake: for what is due, and for what is in flight.
+    fn wanted(
+        &self,
+        db: &impl Database,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, MailboxError> {
+        let lease = (!self.in_flight.is_empty()).then(|| now.plus(LEASE));
+        let due = self.next_due(db, now)?;
+        Ok(lease.into_iter().chain(due).min())
+    }
+
+    /// Whether an alarm is set that will wake the object for what is due then.
+    fn armed_by(&self, due: Timestamp, now: Timestamp) -> bool {
+        self.armed.is_some_and(|armed| {
+            let leased = self.running && armed <= now.plus(LEASE);
+            !is_lost(armed, now) && (leased || armed <= in_the_future(due, now))
+        })
+    }
+
+    /// Sets the alarm unless one is set that will do. Memory is left alone:
+    /// [`committed`](Self::committed) sees to that.
+    pub(super) fn arm(
+        &self,
+        db: &impl Database,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, MailboxError> {
+        if self.armed_by(due, now) {
+            return Ok(None);
+        }
+        let at = in_the_future(due, now);
+        db.set_alarm(at)?;
+        Ok(Some(at))
+    }
+
+    /// [`arm`](Self::arm) for the earliest of what is pending, if anything is.
+    pub(super) fn arm_for_pending(
+        &self,
+        db: &impl Database,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, MailboxError> {
+        match self.wanted(db, now)? {
+            Some(due) => self.arm(db, due, now),
+            None => Ok(None),
+        }
+    }
+
+    /// Before a lease: what is in flight must be woken for if the object dies.
+    pub(super) fn arm_lease(
+        &mut self,
+        db: &impl Database,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let lease = now.plus(LEASE);
+        if self
+            .armed
+            .is_some_and(|armed| armed > now.plus(LEASE_LEFT) && armed <= lease)
+        {
+            return Ok(());
+        }
+        let stored = db
+            .set_alarm(lease)
+            .map(|()| Some(lease))
+            .map_err(MailboxError::from);
+        self.committed(stored)
+    }
+
+    /// Remembers the alarm once it is stored. After a failure it is unknown, and so
+    /// the next one is set in any case.
+    pub(super) fn committed(
+        &mut self,
+        stored: Result<Option<Timestamp>, MailboxError>,
+    ) -> Result<(), MailboxError> {
+        match stored {
+            Ok(None) => Ok(()),
+            Ok(alarm) => {
+                self.armed = alarm;
+                Ok(())
+            }
+            Err(error) => {
+                self.armed = None;
+                Err(error)
+            }
+        }
+    }
+}

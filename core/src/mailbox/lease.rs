@@ -1,0 +1,449 @@
+//! Which attempts are made now.
+//!
+//! Within a destination the oldest due goes first (a new event is due when it
+//! came). Between destinations the one with the fewest attempts out goes first,
+//! and a slot stays free for each that has none out: a slow destination does not
+//! hinder the others.
+
+use super::{
+    Mailbox, MailboxError, Source,
+    deliveries::{Deliveries, State},
+    sql,
+    waiting::{self, Waiting},
+};
+use crate::{
+    database::Database,
+    delivery::{Job, StoredEvent},
+    event::Envelope,
+    ids::{DestinationId, Sequence},
+    time::{HOUR, Timestamp},
+    webhook::Webhook,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
+
+/// Reads of new events in one lease.
+const SCANS: u32 = 8;
+/// Deliveries to removed destinations that one lease cancels.
+const CANCELLED_AT_ONCE: usize = 100;
+
+/// After this long a delivery is given up.
+pub(super) fn give_up_after(config: &Webhook) -> Duration {
+    HOUR.saturating_mul(config.give_up_after_hours)
+}
+
+/// What one lease has read, so as not to read it twice.
+struct Found {
+    /// Due rows of `waiting`, oldest first.
+    waiting: BTreeMap<DestinationId, VecDeque<Waiting>>,
+    events: BTreeMap<Sequence, Rc<StoredEvent>>,
+    scans_left: u32,
+}
+
+/// A delivery that could be attempted.
+struct Candidate {
+    destination: DestinationId,
+    due: Timestamp,
+    event: Sequence,
+    /// Its row when it waits; else its first attempt is meant.
+    waiting: Option<Waiting>,
+}
+
+impl Mailbox {
+    /// At most `slots` attempts to be made now. They are in flight until
+    /// [`finish`](Self::finish) or [`abandon`](Self::abandon).
+    ///
+    /// # Errors
+    /// When the database fails; then nothing is leased.
+    pub fn lease(
+        &mut self,
+        db: &impl Database,
+        now: Timestamp,
+        slots: usize,
+    ) -> Result<Vec<Job>, MailboxError> {
+        let mut jobs = Vec::new();
+        let leased = self.fill(db, now, slots, &mut jobs).and_then(|()| {
+            if jobs.is_empty() {
+                Ok(())
+            } else {
+                self.arm_lease(db, now)
+            }
+        });
+        match leased {
+            Ok(()) => Ok(jobs),
+            Err(error) => {
+                for job in &jobs {
+                    self.abandon(job);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a leased attempt back that could not be made: it is due again.
+    pub fn abandon(&mut self, job: &Job) {
+        let event = job.event.id.sequence;
+        if let Some(Source::Event) = self.in_flight.remove(&(event, job.destination)) {
+            self.first_attempts.put(event, job.destination);
+        }
+    }
+
+    fn fill(
+        &mut self,
+        db: &impl Database,
+        now: Timestamp,
+        slots: usize,
+        jobs: &mut Vec<Job>,
+    ) -> Result<(), MailboxError> {
+        let Some(config) = self.relaying() else {
+            return Ok(());
+        };
+        if slots == 0 {
+            return Ok(());
+        }
+        let webhook = config.id;
+        let give_up = give_up_after(config);
+        let configured: Vec<DestinationId> = config
+            .destinations
+            .iter()
+            .map(|destination| destination.id)
+            .collect();
+        self.cancel_removed(db, &configured)?;
+        let open: Vec<DestinationId> = configured
+            .into_iter()
+            .filter(|id| self.not_held(*id, now) <= now)
+            .collect();
+        let mut found = Found {
+            waiting: self.read_waiting(db, &open, now, slots)?,
+            events: BTreeMap::new(),
+            scans_left: SCANS,
+        };
+        while jobs.len() < slots {
+            let free = slots.saturating_sub(jobs.len());
+            let Some(candidate) = self.choose(db, &open, free, &mut found)? else {
+                return Ok(());
+            };
+            let key = (candidate.event, candidate.destination);
+            let job = self.open_delivery(db, &candidate, webhook, give_up, now, &mut found)?;
+            // Only now: had it failed, the delivery would still be where it was.
+            match candidate.waiting {
+                None => self.first_attempts.take(key.0, key.1),
+                Some(_) => {
+                    if let Some(rows) = found.waiting.get_mut(&key.1) {
+                        rows.pop_front();
+                    }
+                }
+            }
+            if let Some(job) = job {
+                let source = match candidate.waiting {
+                    None => Source::Event,
+                    Some(_) => Source::Waiting,
+                };
+                self.in_flight.insert(key, source);
+                jobs.push(job);
+            }
+        }
+        Ok(())
+    }
+
+    /// The due rows of each destination, without those in flight.
+    fn read_waiting(
+        &mut self,
+        db: &impl Database,
+        open: &[DestinationId],
+        now: Timestamp,
+        slots: usize,
+    ) -> Result<BTreeMap<DestinationId, VecDeque<Waiting>>, MailboxError> {
+        let mut found = BTreeMap::new();
+        for id in open.iter().filter(|id| self.waiting.contains(*id)) {
+            let limit = slots.saturating_add(self.in_flight_to(*id));
+            let mut rows: VecDeque<Waiting> = waiting::due(db, *id, now, limit)?.into();
+            rows.retain(|row| !self.in_flight.contains_key(&(row.event, *id)));
+            found.insert(*id, rows);
+        }
+        // Where nothing waits at all any more, it is not asked for again.
+        let mut empty = Vec::new();
+        for (id, rows) in &found {
+            if rows.is_empty() && waiting::due(db, *id, waiting::EVER, 1)?.is_empty() {
+                empty.push(*id);
+            }
+        }
+        for id in empty {
+            self.waiting.remove(&id);
+        }
+        Ok(found)
+    }
+
+    fn choose(
+        &mut self,
+        db: &impl Database,
+        open: &[DestinationId],
+        free: usize,
+        found: &mut Found,
+    ) -> Result<Option<Candidate>, MailboxError> {
+        let out: BTreeMap<DestinationId, usize> = open
+            .iter()
+            .map(|id| (*id, self.in_flight_to(*id)))
+            .collect();
+        // A slot stays free for each that has none out, up to half of all slots.
+        let all = out.values().sum::<usize>().saturating_add(free);
+        let idle = out.values().filter(|count| **count == 0).count();
+        let reserved = idle.min(all.div_euclid(2));
+        let mut best: Option<(usize, Candidate)> = None;
+        for (id, count) in out {
+            if count > 0 && free <= reserved {
+                continue;
+            }
+            let Some(candidate) = self.oldest(db, id, found)? else {
+                continue;
+            };
+            let better = best.as_ref().is_none_or(|(least, known)| {
+                (count, candidate.due, candidate.event) < (*least, known.due, known.event)
+            });
+            if better {
+                best = Some((count, candidate));
+            }
+        }
+        Ok(best.map(|(_, candidate)| candidate))
+    }
+
+    /// The oldest due of a destination, reading on through new events if need be.
+    fn oldest(
+        &mut self,
+        db: &impl Database,
+        destination: DestinationId,
+        found: &mut Found,
+    ) -> Result<Option<Candidate>, MailboxError> {
+        while self.first_attempts.first(destination).is_none()
+            && found.scans_left > 0
+            && !self.first_attempts.is_caught_up(self.last)
+        {
+            found.scans_left = found.scans_left.saturating_sub(1);
+            self.scan(db)?;
+        }
+        let fresh = self
+            .first_attempts
+            .first(destination)
+            .map(|event| Candidate {
+                destination,
+                due: event.at(),
+                event,
+                waiting: None,
+            });
+        let waiting = found
+            .waiting
+            .get(&destination)
+            .and_then(VecDeque::front)
+            .map(|row| Candidate {
+                destination,
+                due: row.due,
+                event: row.event,
+                waiting: Some(*row),
+            });
+        Ok(match (fresh, waiting) {
+            (Some(fresh), Some(waiting)) if waiting.due <= fresh.due => Some(waiting),
+            (Some(fresh), _) => Some(fresh),
+            (None, waiting) => waiting,
+        })
+    }
+
+    /// Reads new events; what a backlogged destination has no room for waits in the
+    /// table instead.
+    fn scan(&mut self, db: &impl Database) -> Result<(), MailboxError> {
+        let scan = self.first_attempts.scan(db, self.last)?;
+        for (event, destination) in scan.excess {
+            let settled = db.atomically(|| park(db, event, destination))?;
+            self.waiting.insert(destination);
+            if settled {
+                self.first_attempts.settled();
+            }
+        }
+        self.first_attempts.scanned(scan.to);
+        Ok(())
+    }
+
+    /// Makes a job of a candidate. `None` when there is nothing to attempt after
+    /// all: it has been settled, or is given up now.
+    fn open_delivery(
+        &mut self,
+        db: &impl Database,
+        candidate: &Candidate,
+        webhook: crate::ids::WebhookId,
+        give_up: Duration,
+        now: Timestamp,
+        found: &mut Found,
+    ) -> Result<Option<Job>, MailboxError> {
+        let (event, destination) = (candidate.event, candidate.destination);
+        let deliveries = Deliveries::load(db, event)?;
+        let state = deliveries
+            .as_ref()
+            .and_then(|deliveries| deliveries.get(destination))
+            .map(|record| record.state);
+        let number = match (state, &candidate.waiting) {
+            (Some(State::Fresh), None) => 1,
+            (Some(State::Waiting), Some(row)) => {
+                if is_given_up(row, give_up, now) {
+                    self.end(db, event, destination, State::Failed)?;
+                    return Ok(None);
+                }
+                row.made.saturating_add(1)
+            }
+            // A row without its event, or left behind.
+            (_, Some(_)) => {
+                waiting::remove(db, destination, event)?;
+                return Ok(None);
+            }
+            (_, None) => return Ok(None),
+        };
+        let stored = match found.events.get(&event) {
+            Some(stored) => Some(Rc::clone(stored)),
+            None => self.read_event(db, event, webhook)?.map(Rc::new),
+        };
+        let Some(stored) = stored else {
+            // Its payload is not kept any more: there is nothing to send.
+            self.end(db, event, destination, State::Failed)?;
+            return Ok(None);
+        };
+        found.events.insert(event, Rc::clone(&stored));
+        Ok(Some(Job {
+            event: stored,
+            destination,
+            number,
+        }))
+    }
+
+    fn read_event(
+        &self,
+        db: &impl Database,
+        event: Sequence,
+        webhook: crate::ids::WebhookId,
+    ) -> Result<Option<StoredEvent>, MailboxError> {
+        let rows = db.run(
+            "SELECT test FROM events WHERE seq = ?",
+            &[sql::sequence(event)],
+        )?;
+        let (Some(row), Some(payload)) = (rows.first(), Payload::load(db, event)?) else {
+            return Ok(None);
+        };
+        Ok(Some(StoredEvent {
+            id: crate::ids::EventId {
+                sequence: event,
+                webhook,
+                shard: self.shard,
+            },
+            envelope: payload.envelope,
+            body: payload.body,
+            test: row.integer(0)? != 0,
+        }))
+    }
+
+    /// Cancels deliveries to destinations that are not configured any more, some
+    /// at a time.
+    fn cancel_removed(
+        &mut self,
+        db: &impl Database,
+        configured: &[DestinationId],
+    ) -> Result<(), MailboxError> {
+        let mut left = CANCELLED_AT_ONCE;
+        let fresh: Vec<DestinationId> = self
+            .first_attempts
+            .firsts()
+            .map(|(id, _)| id)
+            .filter(|id| !configured.contains(id))
+            .collect();
+        for id in fresh {
+            while left > 0
+                && let Some(event) = self.first_attempts.first(id)
+            {
+                self.end(db, event, id, State::Cancelled)?;
+                self.first_attempts.take(event, id);
+                left = left.saturating_sub(1);
+            }
+        }
+        let waiting: Vec<DestinationId> = self
+            .waiting
+            .iter()
+            .copied()
+            .filter(|id| !configured.contains(id))
+            .collect();
+        for id in waiting {
+            let out = self.in_flight_to(id);
+            let rows = waiting::due(db, id, waiting::EVER, left.saturating_add(out))?;
+            if rows.is_empty() && left > 0 {
+                self.waiting.remove(&id);
+            }
+            for row in rows {
+                if left > 0 && !self.in_flight.contains_key(&(row.event, id)) {
+                    self.end(db, row.event, id, State::Cancelled)?;
+                    left = left.saturating_sub(1);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a delivery's time is over. One that has not been attempted since it was
+/// queued is, once, whatever held it up; so is one whose wait was cut short to end
+/// at that very time.
+fn is_given_up(row: &Waiting, give_up: Duration, now: Timestamp) -> bool {
+    let end = row.since.plus(give_up);
+    row.tries > 0 && row.due < end && now > end
+}
+
+/// Moves a first attempt into `waiting`. Whether the event has none left.
+fn park(
+    db: &impl Database,
+    event: Sequence,
+    destination: DestinationId,
+) -> Result<bool, MailboxError> {
+    let Some(mut deliveries) = Deliveries::load(db, event)? else {
+        return Ok(false);
+    };
+    let Some(record) = deliveries
+        .get_mut(destination)
+        .filter(|record| record.state == State::Fresh)
+    else {
+        return Ok(false);
+    };
+    record.state = State::Waiting;
+    let history = record.take_history();
+    let row = Waiting {
+        event,
+        due: event.at(),
+        tries: 0,
+        since: event.at(),
+        made: history.made,
+    };
+    waiting::insert(db, destination, &row, &history)?;
+    deliveries.save(db, event)?;
+    Ok(!deliveries.is_fresh())
+}
+
+/// What is relayed of an event.
+pub(super) struct Payload {
+    pub(super) envelope: Envelope,
+    pub(super) body: Vec<u8>,
+}
+
+impl Payload {
+    /// From the event's row, or from `payloads`; `None` when it is not kept any
+    /// more.
+    pub(super) fn load(db: &impl Database, event: Sequence) -> Result<Option<Self>, MailboxError> {
+        for statement in [
+            "SELECT envelope, body FROM events WHERE seq = ? AND envelope IS NOT NULL",
+            "SELECT envelope, body FROM payloads WHERE seq = ?",
+        ] {
+            if let Some(row) = db.run(statement, &[sql::sequence(event)])?.first() {
+                return Ok(Some(Self {
+                    envelope: sql::read_json(row, 0, "an event's envelope")?,
+                    body: sql::read_bytes(row, 1)?,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,272 @@
+//! Events as operators see them: a page, newest first, or one, whole.
+
+use super::{
+    Mailbox, MailboxError,
+    deliveries::{Deliveries, History, Record, State},
+    lease::Payload,
+    sql,
+    view::{AttemptView, DeliveryView, EventPage, EventQuery, EventView},
+    waiting,
+};
+use crate::{
+    database::{Database, Row, Value},
+    delivery::Attempt,
+    event::Envelope,
+    ids::{EventId, Sequence},
+    providers,
+    secret::Secret,
+    time::Timestamp,
+    webhook::Webhook,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::{collections::BTreeMap, time::Duration};
+
+const COLUMNS: &str = "SELECT seq, status, test, conflicts, key, name, object_id, summary, \
+                       deliveries FROM events WHERE ";
+
+/// A delivery with its attempts, wherever they stand.
+struct Told {
+    record: Record,
+    history: History,
+    due: Option<Timestamp>,
+}
+
+impl Mailbox {
+    /// A page of events, newest first. Text is found in any ASCII case.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list(&self, db: &impl Database, query: &EventQuery) -> Result<EventPage, MailboxError> {
+        let Some(config) = &self.config else {
+            return Ok(EventPage::default());
+        };
+        if query.webhook_id.is_some_and(|id| id != config.id) {
+            return Ok(EventPage::default());
+        }
+        let per_page = usize::try_from(query.per_page.clamp(1, 100)).unwrap_or(100);
+        let mut sql = COLUMNS.to_owned();
+        sql.push_str("seq < ?");
+        let mut values = vec![sql::sequence(self.upper_bound(config, query))];
+        let mut narrow = |condition: &str, value: Value| {
+            sql.push_str(" AND ");
+            sql.push_str(condition);
+            values.push(value);
+        };
+        if let Some(from) = query.from {
+            let from = Sequence::first_at(Timestamp::from_millis(from));
+            narrow("seq >= ?", sql::sequence(from));
+        }
+        if let Some(status) = query.status {
+            narrow("status = ?", sql::text(sql::status(status)));
+        }
+        if let Some(name) = &query.event {
+            narrow("name = ?", sql::text(name));
+        }
+        if let Some(q) = query.q.as_ref().filter(|q| !q.is_empty()) {
+            // LIKE takes 50 bytes at most. A line break between the fields keeps a
+            // match within one of them.
+            narrow(
+                "instr(lower(ifnull(json_extract(summary, '$.transaction_id'), '') || char(10) \
+                 || ifnull(json_extract(summary, '$.description'), '') || char(10) \
+                 || ifnull(json_extract(summary, '$.account'), '') || char(10) \
+                 || ifnull(json_extract(summary, '$.amount'), '')), lower(?)) > 0",
+                sql::text(q),
+            );
+        }
+        sql.push_str(" ORDER BY seq DESC LIMIT ?");
+        values.push(sql::size(per_page.saturating_add(1)));
+
+        let rows = db.run(&sql, &values)?;
+        let data = rows
+            .iter()
+            .take(per_page)
+            .map(|row| {
+                let (mut view, told) = self.view(db, config, row)?;
+                if query.include_attempts {
+                    view.deliveries = Some(deliveries(config, told));
+                }
+                Ok(view)
+            })
+            .collect::<Result<Vec<_>, MailboxError>>()?;
+        let next = data
+            .last()
+            .filter(|_| rows.len() > per_page)
+            .map(|last| last.id);
+        Ok(EventPage { data, next })
+    }
+
+    /// One event, whole; `None` when there is none. Credentials among its headers
+    /// are masked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn get(
+        &self,
+        db: &impl Database,
+        event: Sequence,
+    ) -> Result<Option<EventView>, MailboxError> {
+        let Some(config) = &self.config else {
+            return Ok(None);
+        };
+        let rows = db.run(&[COLUMNS, "seq = ?"].concat(), &[sql::sequence(event)])?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let (mut view, told) = self.view(db, config, row)?;
+        view.deliveries = Some(deliveries(config, told));
+        if let Some(payload) = Payload::load(db, event)? {
+            view.headers = Some(headers(config, &payload.envelope));
+            view.query = Some(payload.envelope.query);
+            match String::from_utf8(payload.body) {
+                Ok(text) => view.body = Some(text),
+                Err(bytes) => view.body_base64 = Some(STANDARD.encode(bytes.as_bytes())),
+            }
+        }
+        Ok(Some(view))
+    }
+
+    /// The number below which the page's events are. Ids sort by number, webhook,
+    /// shard: where a page of several Mailboxes ended at another's event, one of the
+    /// same number here may still be to come.
+    fn upper_bound(&self, config: &Webhook, query: &EventQuery) -> Sequence {
+        let before = query.before.map(|before| {
+            let twin = EventId {
+                sequence: before.sequence,
+                webhook: config.id,
+                shard: self.shard,
+            };
+            if twin < before {
+                sql::after(before.sequence)
+            } else {
+                before.sequence
+            }
+        });
+        let to = query.to.map(|to| {
+            Sequence::first_at(Timestamp::from_millis(to).plus(Duration::from_millis(1)))
+        });
+        before
+            .into_iter()
+            .chain(to)
+            .fold(sql::after(self.last), Sequence::min)
+    }
+
+    fn view(
+        &self,
+        db: &impl Database,
+        config: &Webhook,
+        row: &Row,
+    ) -> Result<(EventView, Vec<Told>), MailboxError> {
+        let event = sql::read_sequence(row, 0)?;
+        let stored: Deliveries = sql::read_json(row, 8, "an event's deliveries")?;
+        let told = stored
+            .0
+            .into_iter()
+            .map(|record| tell(db, event, record))
+            .collect::<Result<Vec<_>, MailboxError>>()?;
+        let attempts = told
+            .iter()
+            .fold(0_u32, |sum, told| sum.saturating_add(told.history.made));
+        let last: Option<&Attempt> = told
+            .iter()
+            .filter_map(|told| told.history.attempts.last())
+            .max_by_key(|attempt| attempt.started_at);
+        // While it is paused nothing is due.
+        let next = told
+            .iter()
+            .filter_map(|told| told.due)
+            .min()
+            .filter(|_| !config.is_paused);
+        let view = EventView {
+            id: Self::event_id(config, self.shard, event),
+            webhook_id: config.id,
+            provider: config.provider.clone(),
+            event: row.optional(5, Row::text)?.map(str::to_owned),
+            object_id: row.optional(6, Row::text)?.map(str::to_owned),
+            key: hex::encode(row.blob(4)?),
+            received_at: event.at().to_rfc3339(),
+            status: sql::read_status(row, 1)?,
+            test: row.integer(2)? != 0,
+            conflicts: sql::read_count(row, 3)?,
+            attempts,
+            last_status_code: last.and_then(|attempt| attempt.status_code),
+            next_attempt_at: next.map(Timestamp::to_rfc3339),
+            summary: sql::read_json(row, 7, "an event's summary")?,
+            headers: None,
+            query: None,
+            body: None,
+            body_base64: None,
+            deliveries: None,
+        };
+        Ok((view, told))
+    }
+}
+
+fn tell(db: &impl Database, event: Sequence, record: Record) -> Result<Told, MailboxError> {
+    let waiting = match record.state {
+        State::Waiting => waiting::load(db, record.destination, event)?,
+        _ => None,
+    };
+    let due = match (&waiting, record.state) {
+        (Some((row, _)), _) => Some(row.due),
+        (None, State::Fresh) => Some(event.at()),
+        _ => None,
+    };
+    let history = waiting.map_or_else(|| record.history(), |(_, history)| history);
+    Ok(Told {
+        record,
+        history,
+        due,
+    })
+}
+
+fn deliveries(config: &Webhook, told: Vec<Told>) -> Vec<DeliveryView> {
+    told.into_iter()
+        .map(|told| DeliveryView {
+            destination_id: told.record.destination,
+            url: config
+                .destinations
+                .iter()
+                .find(|known| known.id == told.record.destination)
+                .map(|known| known.url.clone())
+                .unwrap_or_default(),
+            status: told.record.state.status(),
+            attempts: told
+                .history
+                .attempts
+                .into_iter()
+                .map(AttemptView::from)
+                .collect(),
+        })
+        .collect()
+}
+
+/// The request's headers; a repeated one is joined. What proves the sender is
+/// masked as secrets are.
+fn headers(config: &Webhook, envelope: &Envelope) -> BTreeMap<String, String> {
+    let credentials = providers::find(&config.provider)
+        .map(|provider| provider.about().credential_headers)
+        .unwrap_or_default();
+    let own = config.settings.header.as_deref();
+    let mut headers: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in envelope.headers.iter() {
+        let secret = credentials
+            .iter()
+            .copied()
+            .chain(["authorization", "cookie"])
+            .chain(own)
+            .any(|known| known.eq_ignore_ascii_case(name));
+        let value = if secret {
+            Secret::new(value.to_owned()).masked()
+        } else {
+            value.to_owned()
+        };
+        headers
+            .entry(name.to_owned())
+            .and_modify(|known| {
+                known.push_str(", ");
+                known.push_str(&value);
+            })
+            .or_insert(value);
+    }
+    headers
+}

@@ -1,0 +1,1 @@
+//! The Mailbox as a whole: cost, faults, chance.

@@ -1,0 +1,176 @@
+//! Deliveries that wait for their next attempt: the rows of `waiting`.
+
+use super::{MailboxError, deliveries::History, sql};
+use crate::{
+    database::{Database, Row},
+    ids::{DestinationId, Sequence},
+    time::Timestamp,
+};
+
+/// One row, without its attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// The event.
+    pub(super) event: Sequence,
+    /// When its next attempt is due.
+    pub(super) due: Timestamp,
+    /// Attempts made since it was queued: where it stands in the schedule.
+    pub(super) tries: u32,
+    /// When it was queued: the event's arrival, or the last resend. Giving up is
+    /// counted from here.
+    pub(super) since: Timestamp,
+    /// Attempts made in all.
+    pub(super) made: u32,
+}
+
+const COLUMNS: &str = "SELECT seq, due, tries, since, made, attempts FROM waiting ";
+
+fn read(row: &Row) -> Result<Waiting, MailboxError> {
+    Ok(Waiting {
+        event: sql::read_sequence(row, 0)?,
+        due: sql::read_timestamp(row, 1)?,
+        tries: sql::read_count(row, 2)?,
+        since: sql::read_timestamp(row, 3)?,
+        made: sql::read_count(row, 4)?,
+    })
+}
+
+/// One delivery and its attempts; `None` when it does not wait.
+pub(super) fn load(
+    db: &impl Database,
+    destination: DestinationId,
+    event: Sequence,
+) -> Result<Option<(Waiting, History)>, MailboxError> {
+    let rows = db.run(
+        &[COLUMNS, "WHERE destination = ? AND seq = ?"].concat(),
+        &[sql::destination(destination), sql::sequence(event)],
+    )?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let waiting = read(row)?;
+    let history = History {
+        made: waiting.made,
+        attempts: sql::read_json(row, 5, "a delivery's attempts")?,
+    };
+    Ok(Some((waiting, history)))
+}
+
+/// Later than anything is ever due.
+pub(super) const EVER: Timestamp = Timestamp::from_millis((1 << 53) - 1);
+
+/// The first `limit` of a destination that are due at `by` or before, oldest due
+/// first.
+pub(super) fn due(
+    db: &impl Database,
+    destination: DestinationId,
+    by: Timestamp,
+    limit: usize,
+) -> Result<Vec<Waiting>, MailboxError> {
+    db.run(
+        "SELECT seq, due, tries, since, made FROM waiting
+         WHERE destination = ? AND due <= ? ORDER BY due, seq LIMIT ?",
+        &[
+            sql::destination(destination),
+            sql::timestamp(by),
+            sql::size(limit),
+        ],
+    )?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// Writes a delivery that did not wait before: a row and its place in the index.
+pub(super) fn insert(
+    db: &impl Database,
+    destination: DestinationId,
+    waiting: &Waiting,
+    history: &History,
+) -> Result<(), MailboxError> {
+    db.run(
+        "INSERT INTO waiting (destination, seq, due, tries, since, made, attempts)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        &[
+            sql::destination(destination),
+            sql::sequence(waiting.event),
+            sql::timestamp(waiting.due),
+            sql::count(waiting.tries),
+            sql::timestamp(waiting.since),
+            sql::count(history.made),
+            sql::json(&history.attempts)?,
+        ],
+    )?;
+    Ok(())
+}
+
+/// After another failed attempt.
+pub(super) fn postpone(
+    db: &impl Database,
+    destination: DestinationId,
+    waiting: &Waiting,
+    history: &History,
+) -> Result<(), MailboxError> {
+    db.run(
+        "UPDATE waiting SET due = ?, tries = ?, made = ?, attempts = ?
+         WHERE destination = ? AND seq = ?",
+        &[
+            sql::timestamp(waiting.due),
+            sql::count(waiting.tries),
+            sql::count(history.made),
+            sql::json(&history.attempts)?,
+            sql::destination(destination),
+            sql::sequence(waiting.event),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Due now, from the start of its schedule.
+pub(super) fn restart(
+    db: &impl Database,
+    destination: DestinationId,
+    event: Sequence,
+    now: Timestamp,
+) -> Result<(), MailboxError> {
+    db.run(
+        "UPDATE waiting SET due = ?, tries = 0, since = ? WHERE destination = ? AND seq = ?",
+        &[
+            sql::timestamp(now),
+            sql::timestamp(now),
+            sql::destination(destination),
+            sql::sequence(event),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Forgets it; its attempts must have gone elsewhere.
+pub(super) fn remove(
+    db: &impl Database,
+    destination: DestinationId,
+    event: Sequence,
+) -> Result<(), MailboxError> {
+    db.run(
+        "DELETE FROM waiting WHERE destination = ? AND seq = ?",
+        &[sql::destination(destination), sql::sequence(event)],
+    )?;
+    Ok(())
+}
+
+/// Every destination that has a delivery waiting: one look-up each.
+pub(super) fn destinations(db: &impl Database) -> Result<Vec<DestinationId>, MailboxError> {
+    let mut found = Vec::new();
+    let mut last = String::new();
+    loop {
+        let rows = db.run(
+            "SELECT min(destination) FROM waiting WHERE destination > ?",
+            &[sql::text(&last)],
+        )?;
+        let Some(row) = rows.first().filter(|row| !row.is_null(0).unwrap_or(true)) else {
+            return Ok(found);
+        };
+        found.push(sql::read_destination(row, 0)?);
+        row.text(0)?.clone_into(&mut last);
+    }
+}

@@ -1,0 +1,10 @@
+//! What tests and simulations need: a native [`Database`](crate::database::Database)
+//! with the platform's limits, one that fails on purpose, sample data, and the SQL
+//! cases that also run inside a real Durable Object. Not part of the Worker.
+
+#[cfg(any(test, feature = "native-database"))]
+pub mod faulty;
+#[cfg(any(test, feature = "native-database"))]
+pub mod native;
+pub mod samples;
+pub mod suite;
