@@ -84,7 +84,7 @@ pub enum Forbidden {
     /// A name without a dot.
     #[error("has a host without a dot: only public hosts are sent to")]
     SingleLabel,
-    /// A name of [`PRIVATE_NAMES`].
+    /// A name that never means a public host.
     #[error("has a private host (localhost, .local, .internal …): only public hosts are sent to")]
     PrivateName,
     /// An address that is not global unicast.
@@ -161,13 +161,12 @@ fn check_spelling(text: &str, allow_http: bool) -> Result<(), Forbidden> {
         return Err(Forbidden::Blank);
     }
     let (scheme, rest) = text.split_once(':').ok_or(Forbidden::NotAUrl)?;
-    let https = scheme.eq_ignore_ascii_case("https");
-    if !https && !(allow_http && scheme.eq_ignore_ascii_case("http")) {
-        return Err(if allow_http {
-            Forbidden::NotHttp
-        } else {
-            Forbidden::NotHttps
-        });
+    if allow_http {
+        if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
+            return Err(Forbidden::NotHttp);
+        }
+    } else if !scheme.eq_ignore_ascii_case("https") {
+        return Err(Forbidden::NotHttps);
     }
     let rest = rest.strip_prefix("//").ok_or(Forbidden::NotAUrl)?;
     let before_query = rest.split(['?', '#']).next().unwrap_or_default();
