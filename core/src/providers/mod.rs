@@ -4,6 +4,8 @@
 //! describe, answer, tests. [`ALL`] is the table. No provider's name appears
 //! outside its file and the table.
 
+pub mod settings;
+
 use crate::{
     event::Summary,
     headers::Headers,
