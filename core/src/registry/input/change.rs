@@ -115,6 +115,12 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// Whether what depends on these fields has to be judged: what a webhook has
+    /// been accepted with is not held against an unrelated change.
+    fn touches(&self, sent: &Object<'_>, names: &[&str]) -> bool {
+        self.existing.is_none() || names.iter().any(|name| sent.get(name).is_some())
+    }
+
     /// Who sends. `None` when it is missing or unknown: what depends on it is then
     /// not judged.
     fn provider(&mut self, sent: &Object<'_>) -> Option<&'static dyn Provider> {
@@ -261,7 +267,9 @@ impl<'a> Change<'a> {
         match sent.get("allow_events") {
             None => {
                 // The provider may have been changed.
-                if !webhook.allow_events.iter().all(|name| taken(name)) {
+                if sent.get("provider").is_some()
+                    && !webhook.allow_events.iter().all(|name| taken(name))
+                {
                     let names = webhook.allow_events.join(", ");
                     mistakes.add("/allow_events", format!("is {names}, which {}", message()));
                 }
@@ -289,6 +297,15 @@ impl<'a> Change<'a> {
 
     /// How long things are kept: memory ≥ history ≥ what the provider may send again.
     fn days(&mut self, sent: &Object<'_>, provider: Option<&dyn Provider>) {
+        let days = [
+            "retention_days",
+            "dedupe_days",
+            "give_up_after_hours",
+            "provider",
+        ];
+        if !self.touches(sent, &days) {
+            return;
+        }
         let (webhook, mistakes) = (&mut self.webhook, &mut self.mistakes);
         let mut whole = |name: &str, most: u32, target: &mut u32| match sent.get(name) {
             None => true,
@@ -355,9 +372,8 @@ impl<'a> Change<'a> {
         {
             self.webhook.settings = settings;
         }
-        let touched = ["provider", "settings", "secret"];
         let Some(provider) = provider else { return };
-        if self.existing.is_some() && touched.iter().all(|name| sent.get(name).is_none()) {
+        if !self.touches(sent, &["provider", "settings", "secret"]) {
             return;
         }
         let Webhook {

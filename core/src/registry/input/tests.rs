@@ -539,6 +539,19 @@ fn what_is_read_can_be_sent_back_whole() {
 }
 
 #[test]
+fn what_was_once_accepted_is_not_held_against_an_unrelated_change() {
+    let mut existing = created(json!({"provider": "forge"}));
+    existing.retention_days = 1;
+    existing.allow_events = vec!["event of yesterday".into()];
+    existing.destinations[0].url = "https://hooks.example.com/".into();
+    assert!(update_of(&existing, &json!({"name": "B"})).is_ok());
+    assert_eq!(
+        pointers(update_of(&existing, &json!({"dedupe_days": 100}))),
+        ["/retention_days", "/give_up_after_hours"]
+    );
+}
+
+#[test]
 fn mistakes_of_a_change() {
     let existing =
         created(json!({"shards": 4, "secret": "0123456789abcdef", "allow_events": ["paid"]}));
