@@ -18,6 +18,7 @@ pub mod mailbox;
 pub mod messages;
 pub mod problem;
 pub mod providers;
+pub mod query;
 pub mod receive;
 pub mod registry;
 pub mod relay;
@@ -27,4 +28,5 @@ pub mod signature;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+pub mod token;
 pub mod webhook;

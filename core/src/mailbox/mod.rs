@@ -26,6 +26,7 @@ mod schema;
 mod sql;
 mod waiting;
 
+pub mod merge;
 pub mod view;
 
 #[cfg(test)]

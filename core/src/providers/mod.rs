@@ -12,7 +12,6 @@ pub(crate) mod examples;
 mod github;
 mod naming;
 mod presented;
-pub mod settings;
 mod split;
 mod standard_webhooks;
 mod template;
@@ -20,6 +19,8 @@ mod template;
 pub use authentic::{Authentic, authenticate};
 pub use naming::facts;
 pub use split::{MOST_ELEMENTS, Split};
+
+pub mod settings;
 
 use crate::{
     event::Summary,

@@ -1,0 +1,44 @@
+//! One list out of many Mailboxes: newest first, with one cursor for all.
+
+use super::view::EventPage;
+use crate::ids::{DestinationId, EventId};
+use crate::problem::{FieldError, Problem};
+
+/// Mailboxes that one list may ask. Beyond it a list must name its webhook.
+pub const MOST_MAILBOXES: usize = 40;
+
+/// Merges pages, each newest first, into one of at most `per_page` events.
+#[must_use]
+pub fn merge(pages: Vec<EventPage>, per_page: usize) -> EventPage {
+    let more_behind = pages.iter().any(|page| page.next.is_some());
+    let mut data: Vec<_> = pages.into_iter().flat_map(|page| page.data).collect();
+    data.sort_by(|a, b| b.id.cmp(&a.id));
+    let more_here = data.len() > per_page;
+    data.truncate(per_page);
+    let next: Option<EventId> =
+        data.last().map(|event| event.id).filter(|_| more_here || more_behind);
+    EventPage { data, next }
+}
+
+/// Reads the body of a resend: nothing, or `{"destination_id":"dst_…"}`.
+///
+/// # Errors
+/// 422 with what is wrong.
+pub fn resend_body(body: &[u8]) -> Result<Option<DestinationId>, Problem> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(default)]
+        destination_id: Option<DestinationId>,
+    }
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    let read: Result<Body, _> = serde_json::from_slice(body);
+    read.map(|body| body.destination_id).map_err(|_| {
+        Problem::invalid(vec![FieldError {
+            pointer: String::new(),
+            message: "send nothing, or an object with destination_id alone, such as {\"destination_id\":\"dst_…\"}".into(),
+        }])
+    })
+}

@@ -1,0 +1,161 @@
+//! What an operator sends to create or change a webhook: every mistake is found
+//! and named, nothing is guessed.
+//!
+//! A change starts from the webhook as it is. A field that equals what is shown of
+//! it is unchanged, so that what was read can be sent back whole, masks included;
+//! every other field that is sent replaces what it names.
+
+mod change;
+mod destinations;
+mod headers;
+mod reader;
+mod schedule;
+mod secrets;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use super::view;
+use crate::{
+    destination_url::Station,
+    ids::WebhookId,
+    messages::Reveal,
+    problem::FieldError,
+    providers::Provider,
+    secret::{Entropy, EntropyExhausted, Secret},
+    time::Timestamp,
+    webhook::{DirectionFilter, Retry, Settings, Webhook},
+};
+use change::Change;
+use reader::Object;
+
+/// Bytes of a request's body.
+const MAX_BODY: usize = 262_144;
+/// Payloads and history are kept at most this long.
+const MAX_RETENTION_DAYS: u32 = 365;
+const DEFAULT_GIVE_UP_HOURS: u32 = 72;
+const DEFAULT_RETENTION_DAYS: u32 = 30;
+const DEFAULT_DEDUPE_DAYS: u32 = 400;
+
+// Dedupe memory outlives what is kept of an event, for every webhook: otherwise a
+// captured request could be replayed.
+const _: () = assert!(
+    DEFAULT_RETENTION_DAYS <= MAX_RETENTION_DAYS && MAX_RETENTION_DAYS <= DEFAULT_DEDUPE_DAYS
+);
+
+/// What a request is judged by.
+pub(super) struct Rules<'a> {
+    pub(super) providers: &'static [&'static dyn Provider],
+    pub(super) station: &'a Station,
+    pub(super) now: Timestamp,
+}
+
+impl Rules<'_> {
+    fn provider(&self, id: &str) -> Option<&'static dyn Provider> {
+        self.providers
+            .iter()
+            .copied()
+            .find(|provider| provider.about().id == id)
+    }
+}
+
+/// A webhook as it is to be stored, and which of its secrets are new.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) webhook: Webhook,
+    pub(super) reveal: Reveal,
+}
+
+/// Why nothing is stored.
+#[derive(Debug)]
+pub(super) enum Rejected {
+    /// What was sent cannot be accepted.
+    Mistakes(Vec<FieldError>),
+    /// Too few random bytes were supplied.
+    Entropy(EntropyExhausted),
+}
+
+impl From<EntropyExhausted> for Rejected {
+    fn from(error: EntropyExhausted) -> Self {
+        Self::Entropy(error)
+    }
+}
+
+/// A new webhook from the operator's JSON.
+pub(super) fn create(
+    rules: &Rules<'_>,
+    body: &str,
+    entropy: &mut Entropy,
+) -> Result<Written, Rejected> {
+    let webhook = Webhook {
+        id: WebhookId::from_random(entropy.draw()?),
+        version: 1,
+        name: String::new(),
+        provider: String::new(),
+        settings: Settings::default(),
+        secrets: Vec::new(),
+        destinations: Vec::new(),
+        is_active: true,
+        is_paused: false,
+        signing_secret: secrets::generate(true, entropy)?,
+        previous_signing_secret: None,
+        direction: DirectionFilter::All,
+        accounts: Vec::new(),
+        allow_events: vec!["*".to_owned()],
+        headers: Default::default(),
+        retry: Retry::default(),
+        give_up_after_hours: DEFAULT_GIVE_UP_HOURS,
+        retention_days: DEFAULT_RETENTION_DAYS,
+        dedupe_days: DEFAULT_DEDUPE_DAYS,
+        shards: 1,
+        created_at: rules.now,
+        updated_at: rules.now,
+    };
+    let body = parse(body)?;
+    Change::begin(rules, webhook, None, &body).finish(entropy)
+}
+
+/// The webhook `existing` after the operator's JSON. Its version and time of change
+/// are left to the caller, who knows whether anything changed.
+pub(super) fn update(
+    rules: &Rules<'_>,
+    existing: &Webhook,
+    body: &str,
+    entropy: &mut Entropy,
+) -> Result<Written, Rejected> {
+    let body = parse(body)?;
+    Change::begin(rules, existing.clone(), Some(existing), &body).finish(entropy)
+}
+
+fn parse(body: &str) -> Result<serde_json::Value, Rejected> {
+    if body.len() > MAX_BODY {
+        return Err(Rejected::Mistakes(vec![FieldError {
+            pointer: String::new(),
+            message: format!("is longer than {MAX_BODY} bytes"),
+        }]));
+    }
+    reader::parse(body).map_err(|mistake| Rejected::Mistakes(vec![mistake]))
+}
+
+/// Drops every field that is sent as it is shown. `ingest_url` depends on where the
+/// request came in, so there the path decides.
+fn drop_unchanged(sent: &mut Object<'_>, existing: &Webhook) {
+    let warnings = super::warnings(existing);
+    let shown = view::webhook(existing, "", Reveal::default(), &warnings);
+    // Strings, numbers and maps with text keys always serialise.
+    let shown = serde_json::to_value(shown).unwrap_or_default();
+    let path = format!("/in/{}", existing.id);
+    sent.retain(|name, node| {
+        let unchanged = if name == "ingest_url" {
+            node.value.as_str().is_some_and(|url| url.ends_with(&path))
+        } else {
+            shown.get(name) == Some(node.value)
+        };
+        !unchanged
+    });
+}
+
+/// Whether a secret is so short that it could be guessed.
+pub(super) fn is_short(secret: &Secret) -> bool {
+    secret.expose().chars().count() < 16
+}

@@ -1,0 +1,65 @@
+//! Two providers that exist in tests only: one that names no events, and one with
+//! known events, `whsec_` secrets and a long retry window.
+
+use crate::{
+    event::Summary,
+    inbound::{Inbound, Refusal},
+    providers::{About, Facts, Identity, Provider, SuccessAnswer},
+    secret::Secret,
+    time::{HOUR, Timestamp},
+    webhook::Settings,
+};
+
+pub(super) struct Sample(&'static About);
+
+const BANK: About = About {
+    id: "bank",
+    name: "Ngân hàng",
+    setup: "Paste the address.",
+    methods: &["POST"],
+    settings: &["header"],
+    required_settings: &[],
+    events: &[],
+    retry_window: HOUR,
+    tolerance_seconds: None,
+    whsec: false,
+    credential_headers: &["secure-token"],
+    answer: SuccessAnswer {
+        status: 200,
+        content_type: "application/json",
+        body: r#"{"success":true}"#,
+    },
+    documentation: "https://bank.example/docs",
+};
+
+const FORGE: About = About {
+    id: "forge",
+    name: "Forge",
+    events: &["push", "release"],
+    retry_window: HOUR.saturating_mul(50),
+    tolerance_seconds: Some(300),
+    whsec: true,
+    ..BANK
+};
+
+pub(super) static ALL: &[&dyn Provider] = &[&Sample(&BANK), &Sample(&FORGE)];
+
+impl Provider for Sample {
+    fn about(&self) -> &'static About {
+        self.0
+    }
+
+    fn verify(&self, _: &Inbound, _: &Secret, _: &Settings, _: Timestamp) -> Result<(), Refusal> {
+        Err(Refusal::NoSecret)
+    }
+
+    fn describe(&self, _: &Settings, _: &Inbound, _: &[u8]) -> Facts {
+        Facts {
+            identity: Identity::Bytes,
+            name: None,
+            object_id: None,
+            summary: Summary::default(),
+            test: false,
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! The Registry over a real database: what is stored, listed, shown and told to
+//! the Mailboxes, also when something fails on the way.
+
+use super::{test_database::TestDatabase, *};
+use crate::destination_url::Station;
+use serde_json::{Value, json};
+
+const NOW: Timestamp = Timestamp::from_millis(1_763_632_800_000);
+
+struct Fixture {
+    db: TestDatabase,
+    registry: Registry,
+    /// Grows with every request, so that no two webhooks are alike.
+    requests: u8,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let db = TestDatabase::new();
+        let registry = Registry::with_providers(&db, test_providers::ALL).unwrap();
+        Self {
+            db,
+            registry,
+            requests: 0,
+        }
+    }
+
+    fn try_ask(&mut self, request: &RegistryRequest) -> Result<RegistryReply, RegistryError> {
+        self.requests = self.requests.checked_add(1).unwrap();
+        let mut entropy = Entropy::new(vec![self.requests; Entropy::ENOUGH]);
+        let now = NOW.plus(Duration::from_secs(u64::from(self.requests)));
+        self.registry.handle(&self.db, request, &mut entropy, now)
+    }
+
+    fn ask(&mut self, request: RegistryRequest) -> RegistryReply {
+        self.try_ask(&request).unwrap()
+    }
+
+    fn create(&mut self, body: &Value) -> Webhook {
+        webhook(self.ask(RegistryRequest::Create(write(body))))
+    }
+
+    fn stored(&mut self, id: WebhookId) -> Option<Webhook> {
+        match self.ask(RegistryRequest::Load(id)) {
+            RegistryReply::NotFound => None,
+            reply => Some(webhook(reply)),
+        }
+    }
+
+    fn pending(&self) -> Vec<Push> {
+        self.registry.pending_pushes(&self.db, 1_000).unwrap()
+    }
+
+    fn settle(&self) {
+        for push in self.pending() {
+            self.registry.pushed(&self.db, &push).unwrap();
+        }
+    }
+
+    /// All pages of the list: names, newest first.
+    fn names(&mut self, per_page: u32) -> Vec<String> {
+        let (mut names, mut cursor) = (Vec::new(), None);
+        loop {
+            let RegistryReply::Webhooks {
+                webhooks,
+                next_cursor,
+            } = self.ask(RegistryRequest::List { per_page, cursor })
+            else {
+                panic!()
+            };
+            assert!(webhooks.len() <= per_page as usize);
+            names.extend(webhooks.into_iter().map(|webhook| webhook.name));
+            if next_cursor.is_none() {
+                return names;
+            }
+            cursor = next_cursor;
+        }
+    }
+}
+
+fn write(body: &Value) -> Write {
+    Write {
+        body: body.to_string(),
+        station: Station::default(),
+    }
+}
+
+fn webhook(reply: RegistryReply) -> Webhook {
+    match reply {
+        RegistryReply::Webhook { webhook, .. } => *webhook,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn deleted(reply: RegistryReply) -> Vec<WebhookId> {
+    match reply {
+        RegistryReply::Deleted(webhooks) => webhooks.iter().map(|webhook| webhook.id).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn body(name: &str) -> Value {
+    json!({"provider": "bank", "name": name, "webhook_url": "https://shop.example/hook"})
+}
+
+#[test]
+fn what_is_created_is_found_again() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    assert_eq!(it.stored(created.id), Some(created.clone()));
+    assert_eq!(webhook(it.ask(RegistryRequest::Get(created.id))), created);
+    let other = WebhookId::from_random([9; 16]);
+    assert_eq!(it.stored(other), None);
+    for request in [
+        RegistryRequest::Get(other),
+        RegistryRequest::Update(other, write(&json!({}))),
+        RegistryRequest::Toggle(other),
+        RegistryRequest::Delete(other),
+        RegistryRequest::DeleteByUrl("https://elsewhere.example/".into()),
+    ] {
+        assert!(matches!(it.ask(request), RegistryReply::NotFound));
+    }
+}
+
+#[test]
+fn a_creation_shows_its_secrets_once() {
+    let mut it = Fixture::new();
+    let reply = it.ask(RegistryRequest::Create(write(&body("A"))));
+    let RegistryReply::Webhook {
+        webhook, reveal, ..
+    } = reply
+    else {
+        panic!()
+    };
+    assert_eq!(
+        reveal,
+        Reveal {
+            secret: true,
+            signing_secret: true
+        }
+    );
+    let reply = it.ask(RegistryRequest::Get(webhook.id));
+    let RegistryReply::Webhook { reveal, .. } = reply else {
+        panic!()
+    };
+    assert_eq!(reveal, Reveal::default());
+}
+
+#[test]
+fn a_short_secret_is_warned_of() {
+    let mut it = Fixture::new();
+    let mut body = body("A");
+    body["secret"] = "fifteen letters".into();
+    let RegistryReply::Webhook {
+        warnings, webhook, ..
+    } = it.ask(RegistryRequest::Create(write(&body)))
+    else {
+        panic!()
+    };
+    assert_eq!(warnings.len(), 1);
+    let longer = write(&json!({"secret": "sixteen letters."}));
+    let RegistryReply::Webhook { warnings, .. } =
+        it.ask(RegistryRequest::Update(webhook.id, longer))
+    else {
+        panic!()
+    };
+    assert_eq!(warnings, Vec::<String>::new());
+}
+
+#[test]
+fn what_is_wrong_changes_nothing() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    it.settle();
+    for request in [
+        RegistryRequest::Create(write(&json!({"provider": "bank"}))),
+        RegistryRequest::Update(created.id, write(&json!({"name": "B", "colour": 1}))),
+    ] {
+        let RegistryReply::Invalid(mistakes) = it.ask(request) else {
+            panic!()
+        };
+        assert_eq!(mistakes.len(), 1);
+    }
+    assert_eq!(it.stored(created.id), Some(created));
+    assert_eq!(it.names(10), ["A"]);
+    assert_eq!(it.pending(), []);
+}
+
+#[test]
+fn every_change_is_a_new_version_and_every_mailbox_is_told() {
+    let mut it = Fixture::new();
+    let mut three = body("A");
+    three["shards"] = 3.into();
+    let created = it.create(&three);
+    assert_eq!(created.version, 1);
+    let told = |it: &Fixture| -> Vec<(u8, u64)> {
+        let pending = it.pending();
+        pending
+            .iter()
+            .map(|push| (push.shard, push.version))
+            .collect()
+    };
+    assert_eq!(told(&it), [(0, 1), (1, 1), (2, 1)]);
+
+    let renamed = write(&json!({"name": "B"}));
+    let changed = webhook(it.ask(RegistryRequest::Update(created.id, renamed)));
+    assert_eq!(changed.version, 2);
+    assert!(changed.updated_at > created.updated_at);
+    assert_eq!(changed.created_at, created.created_at);
+    let toggled = webhook(it.ask(RegistryRequest::Toggle(created.id)));
+    assert_eq!((toggled.version, toggled.is_active), (3, false));
+    assert_eq!(told(&it), [(0, 3), (1, 3), (2, 3)]);
+    let toggled = webhook(it.ask(RegistryRequest::Toggle(created.id)));
+    assert_eq!((toggled.version, toggled.is_active), (4, true));
+
+    // Nothing changed: nothing to tell.
+    it.settle();
+    let same = webhook(it.ask(RegistryRequest::Update(
+        created.id,
+        write(&json!({"name": "B"})),
+    )));
+    assert_eq!(same, toggled);
+    assert_eq!(told(&it), []);
+
+    // Gone is told too, as the latest version.
+    assert_eq!(
+        deleted(it.ask(RegistryRequest::Delete(created.id))),
+        [created.id]
+    );
+    assert_eq!(told(&it), [(0, 5), (1, 5), (2, 5)]);
+    assert!(
+        it.pending()
+            .iter()
+            .all(|push| push.payload == Payload::Retire)
+    );
+}
+
+#[test]
+fn a_mailbox_is_told_everything_but_the_providers_secrets() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    let [push] = &it.pending()[..] else { panic!() };
+    assert_eq!(push.webhook, created.id);
+    assert_eq!(
+        push.payload,
+        Payload::Configure(Box::new(created.for_relaying()))
+    );
+    let Payload::Configure(told) = &push.payload else {
+        panic!()
+    };
+    assert!(told.secrets.is_empty());
+    assert_eq!(told.signing_secret, created.signing_secret);
+}
+
+#[test]
+fn a_change_while_telling_is_told_again() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    let [old] = &it.pending()[..] else { panic!() };
+    it.ask(RegistryRequest::Toggle(created.id));
+    it.registry.pushed(&it.db, old).unwrap();
+    let [new] = &it.pending()[..] else { panic!() };
+    assert_eq!(new.version, 2);
+    it.registry.pushed(&it.db, new).unwrap();
+    assert_eq!(it.pending(), []);
+}
+
+#[test]
+fn a_deletion_while_telling_is_told_again_and_then_forgotten() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    let [old] = &it.pending()[..] else { panic!() };
+    it.ask(RegistryRequest::Delete(created.id));
+    it.registry.pushed(&it.db, old).unwrap();
+    let [retire] = &it.pending()[..] else {
+        panic!()
+    };
+    assert_eq!(retire.payload, Payload::Retire);
+    it.registry.pushed(&it.db, retire).unwrap();
+    assert_eq!(it.pending(), []);
+    for table in ["webhooks", "pushes"] {
+        assert_eq!(
+            it.db.run(&format!("SELECT * FROM {table}"), &[]),
+            Ok(vec![])
+        );
+    }
+}
+
+#[test]
+fn those_that_were_tried_least_come_first() {
+    let mut it = Fixture::new();
+    for name in ["A", "B", "C"] {
+        it.create(&body(name));
+    }
+    let two = |it: &Fixture| -> Vec<WebhookId> {
+        let pushes = it.registry.pending_pushes(&it.db, 2).unwrap();
+        pushes.iter().map(|push| push.webhook).collect()
+    };
+    let (first, second) = (two(&it), two(&it));
+    assert!(!first.contains(&second[0]));
+}
+
+#[test]
+fn the_alarm_follows_every_change_and_its_distance_grows() {
+    let mut it = Fixture::new();
+    assert_eq!(it.registry.rearm(&it.db, NOW), Ok(None));
+    assert_eq!(it.db.alarm.get(), None);
+    let created = it.create(&body("A"));
+    assert_eq!(
+        it.db.alarm.get(),
+        Some(created.created_at.plus(FIRST_RETRY))
+    );
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        it.pending();
+        let at = it.registry.rearm(&it.db, NOW).unwrap().unwrap();
+        assert_eq!(it.db.alarm.get(), Some(at));
+        waits.push(at.since(NOW).as_secs());
+    }
+    assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+    // A later change is told soon, and everything else with it.
+    it.create(&body("B"));
+    it.pending();
+    assert_eq!(
+        it.registry.rearm(&it.db, NOW),
+        Ok(Some(NOW.plus(FIRST_RETRY)))
+    );
+    it.settle();
+    assert_eq!(it.registry.rearm(&it.db, NOW), Ok(None));
+}
+
+#[test]
+fn without_an_alarm_nothing_is_changed() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    it.settle();
+    let alarm = it.db.alarm.get();
+    it.db.alarm_fails.set(true);
+    for request in [
+        RegistryRequest::Create(write(&body("B"))),
+        RegistryRequest::Update(created.id, write(&json!({"name": "C"}))),
+        RegistryRequest::Toggle(created.id),
+        RegistryRequest::Delete(created.id),
+        RegistryRequest::DeleteByUrl("https://shop.example/hook".into()),
+    ] {
+        assert!(
+            matches!(it.try_ask(&request), Err(RegistryError::Database(_))),
+            "{request:?}"
+        );
+    }
+    it.db.alarm_fails.set(false);
+    assert_eq!(it.stored(created.id), Some(created));
+    assert_eq!(it.names(10), ["A"]);
+    assert_eq!(it.pending(), []);
+    assert_eq!(it.db.alarm.get(), alarm);
+}
+
+#[test]
+fn the_list_is_newest_first_in_pages() {
+    let mut it = Fixture::new();
+    assert_eq!(it.names(10), Vec::<String>::new());
+    for name in ["A", "B", "C", "D", "E"] {
+        it.create(&body(name));
+    }
+    for per_page in [1, 2, 4, 5, 100] {
+        assert_eq!(it.names(per_page), ["E", "D", "C", "B", "A"], "{per_page}");
+    }
+}
+
+#[test]
+fn pages_go_on_where_they_ended_whatever_comes_or_goes() {
+    let mut it = Fixture::new();
+    let ids: Vec<_> = ["A", "B", "C", "D"]
+        .map(|name| it.create(&body(name)).id)
+        .into();
+    let page = |it: &mut Fixture, cursor| {
+        let RegistryReply::Webhooks {
+            webhooks,
+            next_cursor,
+        } = it.ask(RegistryRequest::List {
+            per_page: 2,
+            cursor,
+        })
+        else {
+            panic!()
+        };
+        let names: Vec<_> = webhooks.into_iter().map(|webhook| webhook.name).collect();
+        (names, next_cursor)
+    };
+    let (names, cursor) = page(&mut it, None);
+    assert_eq!(names, ["D", "C"]);
+    it.create(&body("E"));
+    it.ask(RegistryRequest::Delete(ids[2]));
+    it.ask(RegistryRequest::Toggle(ids[0]));
+    assert_eq!(page(&mut it, cursor), (vec!["B".into(), "A".into()], None));
+}
+
+#[test]
+fn a_cursor_that_is_none_is_a_mistake() {
+    let mut it = Fixture::new();
+    for cursor in [
+        "",
+        "w",
+        "w-1",
+        "w+1",
+        "w01",
+        "1",
+        "wx",
+        "w99999999999999999999",
+        "w9007199254740992",
+    ] {
+        let cursor = Some(cursor.to_owned());
+        let RegistryReply::Invalid(mistakes) = it.ask(RegistryRequest::List {
+            per_page: 20,
+            cursor,
+        }) else {
+            panic!()
+        };
+        assert_eq!(mistakes[0].pointer, "?cursor");
+    }
+}
+
+#[test]
+fn all_with_one_destination_url_are_deleted() {
+    let mut it = Fixture::new();
+    let one = it.create(&body("A")).id;
+    let several = json!({"provider": "bank", "destinations": [
+        {"url": "https://other.example/"}, {"url": "https://SHOP.example/hook"},
+    ]});
+    let two = it.create(&several).id;
+    let mut other = body("C");
+    other["webhook_url"] = "https://shop.example/hook2".into();
+    let three = it.create(&other).id;
+    let request = || RegistryRequest::DeleteByUrl("https://shop.example:443/hook".into());
+    assert_eq!(deleted(it.ask(request())), [two, one]);
+    assert!(matches!(it.ask(request()), RegistryReply::NotFound));
+    assert!(it.stored(three).is_some());
+}
+
+#[test]
+fn many_webhooks_are_all_looked_at() {
+    let mut it = Fixture::new();
+    for _ in 0..205 {
+        it.create(&body("A"));
+    }
+    let request = RegistryRequest::DeleteByUrl("https://shop.example/hook".into());
+    assert_eq!(deleted(it.ask(request)).len(), 205);
+}
+
+#[test]
+fn tables_are_made_once_and_later_ones_are_left_alone() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    it.registry = Registry::with_providers(&it.db, test_providers::ALL).unwrap();
+    assert!(it.stored(created.id).is_some());
+    it.db
+        .run("UPDATE schema_version SET version = 99", &[])
+        .unwrap();
+    assert!(Registry::open(&it.db).is_err());
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_without_its_content() {
+    let mut it = Fixture::new();
+    let broken = it.create(&body("A"));
+    let sound = it.create(&body("B"));
+    let json = format!(r#"{{"id":"{}","version":"hunter2"}}"#, broken.id);
+    it.db
+        .run(
+            "UPDATE webhooks SET json = ? WHERE id = ?",
+            &[
+                crate::database::Value::Text(json),
+                crate::database::Value::Text(broken.id.to_string()),
+            ],
+        )
+        .unwrap();
+    let error = it.try_ask(&RegistryRequest::Load(broken.id)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the stored configuration of {} cannot be read", broken.id)
+    );
+    assert!(!format!("{error:?}").contains("hunter2"));
+    // It does not hold up what the others' Mailboxes are told, nor is it forgotten.
+    let told: Vec<_> = it.pending().iter().map(|push| push.webhook).collect();
+    assert_eq!(told, [sound.id]);
+    it.settle();
+    assert!(it.registry.rearm(&it.db, NOW).unwrap().is_some());
+}
+
+/// What the first version stored, to the letter: later versions must read it.
+const STORED: &str = r#"{"id":"wh_040g2081040g2081040g208104","version":1,"name":"Webhook đơn hàng","provider":"forge","settings":{"tolerance_seconds":null,"event_id":["/a","header:X-Id"],"answer":{"status":202,"body":"ok"}},"secrets":["first-secret-of-two","second-secret-of-two"],"destinations":[{"id":"dst_040g2081040g2","url":"https://shop.example/hook","headers":{"x-a":"1"},"timeout_seconds":5,"strict":false,"sign":true,"forward_credentials":true,"rate_per_second":20}],"is_active":true,"is_paused":false,"signing_secret":"whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=","previous_signing_secret":null,"direction":"IN","accounts":["0011"],"allow_events":["push"],"headers":{"x-from":"tram"},"retry":{"schedule":"fixed","interval_seconds":60.0,"max_attempts":3},"give_up_after_hours":72,"retention_days":30,"dedupe_days":400,"shards":1,"created_at":1763632801000,"updated_at":1763632801000}"#;
+
+fn everything() -> Value {
+    json!({
+        "name": "Webhook đơn hàng", "provider": "forge",
+        "settings": {"tolerance_seconds": null, "event_id": ["/a", "header:X-Id"], "answer": {"status": 202, "body": "ok"}},
+        "destinations": [{"url": "https://shop.example/hook", "headers": {"x-a": "1"}}],
+        "secret": ["first-secret-of-two", "second-secret-of-two"],
+        "type": "IN", "accounts": ["0011"], "allow_events": ["push"], "headers": {"x-from": "tram"},
+        "retry": {"schedule": "fixed", "interval_seconds": 60, "max_attempts": 3},
+    })
+}
+
+#[test]
+fn the_stored_format_is_unchanged() {
+    let mut it = Fixture::new();
+    let created = it.create(&everything());
+    let rows = it.db.run("SELECT json FROM webhooks", &[]).unwrap();
+    assert_eq!(rows[0].text(0), Ok(STORED));
+    assert_eq!(it.stored(created.id), Some(created));
+}
