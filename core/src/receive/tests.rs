@@ -93,6 +93,11 @@ fn unproven_requests_become_nothing() {
         refusal(&[("secure-token", "tokeN")]),
         "wrong_secret_or_altered_body"
     );
+    let without_secret = webhook("casso", "", json!({}));
+    assert_eq!(
+        receive(&without_secret, &casso_post("{}"), Timestamp::default()),
+        Err(Refusal::NoSecret)
+    );
     assert_eq!(unauthenticated().status, 401);
     assert_eq!(body_too_large(5).status, 413);
 }
