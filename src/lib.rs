@@ -1,6 +1,26 @@
 //! The edge: routes, Durable Objects, outbound requests. Thin: what can be
 //! decided is decided in `tram-core`.
 
+mod answers;
+mod body;
+mod clock;
+mod configs;
+mod database;
+mod glance;
+mod mailbox_object;
+mod manage;
+mod objects;
+mod outbound;
+mod receive;
+mod registry_object;
+mod signal;
+mod station;
+
+pub use mailbox_object::Mailbox;
+pub use registry_object::Registry;
+
+use serde_json::json;
+use tram_core::problem::Problem;
 use worker::{Context, Env, Request, Response, Result, event};
 
 /// Every request that reaches the Worker.
@@ -8,6 +28,19 @@ use worker::{Context, Env, Request, Response, Result, event};
 /// # Errors
 /// When the runtime cannot build a response.
 #[event(fetch)]
-pub async fn fetch(_request: Request, _env: Env, _context: Context) -> Result<Response> {
-    Response::ok("tram")
+pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    let path = request.path();
+    if let Some(id) = path.strip_prefix("/in/") {
+        return receive::handle(request, &env, &context, id).await;
+    }
+    if let Some(route) = path.strip_prefix("/api/v1") {
+        return manage::handle(request, &env, &context, route).await;
+    }
+    match path.as_str() {
+        "/healthz" => answers::json(
+            200,
+            &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }),
+        ),
+        _ => answers::problem(&Problem::route_not_found()),
+    }
 }

@@ -99,6 +99,20 @@ pub fn hops(headers: &Headers) -> u32 {
     })
 }
 
+/// Bytes of a body that are taken when nothing else is set.
+const USUAL_BODY_BYTES: usize = 1_048_576;
+/// The most that may be set: a row holds less than 2 MB.
+const MOST_BODY_BYTES: usize = 1_572_864;
+
+/// How many bytes of a body are taken: the variable `MAX_BODY_BYTES`, at most
+/// 1.5 MiB; 1 MiB when it is not set or not a whole number.
+#[must_use]
+pub fn max_body_bytes(variable: Option<&str>) -> usize {
+    variable
+        .and_then(|text| text.trim().parse().ok())
+        .map_or(USUAL_BODY_BYTES, |bytes: usize| bytes.min(MOST_BODY_BYTES))
+}
+
 /// 413: the body is longer than `limit` bytes.
 #[must_use]
 pub fn body_too_large(limit: usize) -> Problem {
@@ -117,7 +131,7 @@ pub fn unauthenticated() -> Problem {
         401,
         "unauthenticated",
         "The sender is not proven",
-        "The webhook's owner can see why under /api/v1/webhooks/{id}/refusals.",
+        "The credential or signature of this request could not be verified.",
     )
 }
 

@@ -12,11 +12,13 @@ pub const MOST_MAILBOXES: usize = 40;
 pub fn merge(pages: Vec<EventPage>, per_page: usize) -> EventPage {
     let more_behind = pages.iter().any(|page| page.next.is_some());
     let mut data: Vec<_> = pages.into_iter().flat_map(|page| page.data).collect();
-    data.sort_by(|a, b| b.id.cmp(&a.id));
+    data.sort_by_key(|event| std::cmp::Reverse(event.id));
     let more_here = data.len() > per_page;
     data.truncate(per_page);
-    let next: Option<EventId> =
-        data.last().map(|event| event.id).filter(|_| more_here || more_behind);
+    let next: Option<EventId> = data
+        .last()
+        .map(|event| event.id)
+        .filter(|_| more_here || more_behind);
     EventPage { data, next }
 }
 

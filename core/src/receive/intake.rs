@@ -37,7 +37,9 @@ pub(super) fn take_in(authentic: &Authentic<'_>) -> Intake {
     let mut take = |facts: Facts, content: &[u8], relayed: &dyn Fn() -> Relayed| {
         if filter::passes(webhook, &facts) {
             let key = dedupe_key(webhook, &facts, inbound, content);
-            intake.events.push(new_event(key, facts, relayed()));
+            intake
+                .events
+                .push(new_event(key, sha256(content), facts, relayed()));
         } else {
             intake.filtered = intake.filtered.saturating_add(1);
         }
@@ -112,12 +114,12 @@ fn cut_out(authentic: &Authentic<'_>, body: Vec<u8>) -> Relayed {
     }
 }
 
-fn new_event(key: DedupeKey, facts: Facts, relayed: Relayed) -> NewEvent {
+fn new_event(key: DedupeKey, body_sha256: [u8; 32], facts: Facts, relayed: Relayed) -> NewEvent {
     let shown = |text: Option<String>| text.map(|text| clip(text, MOST_SHOWN));
     let summary = facts.summary;
     NewEvent {
         key,
-        body_sha256: sha256(&relayed.body),
+        body_sha256,
         name: shown(facts.name),
         object_id: shown(facts.object_id),
         summary: Summary {

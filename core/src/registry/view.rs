@@ -491,7 +491,7 @@ mod tests {
             json["data"][1],
             serde_json::json!({
                 "id": "forge", "name": "Forge", "setup": "Paste the address.", "methods": ["POST"],
-                "settings": ["header", "event_id", "event_name", "answer"], "required_settings": [],
+                "settings": ["header", "tolerance_seconds", "event_id", "event_name", "answer"], "required_settings": [],
                 "tolerance_seconds": 300, "events": ["push", "release"], "retry_window_seconds": 180_000,
                 "answer": {"status": 200, "content_type": "application/json", "body": r#"{"success":true}"#},
                 "documentation": "https://bank.example/docs",

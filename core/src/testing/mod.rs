@@ -6,5 +6,6 @@
 pub mod faulty;
 #[cfg(any(test, feature = "native-database"))]
 pub mod native;
+pub mod rows;
 pub mod samples;
 pub mod suite;

@@ -153,7 +153,7 @@ fn everything_that_can_be_said_is_taken() {
         ],
         "timeout_seconds": 7, "strict": true,
         "is_active": false, "is_paused": true,
-        "secret": ["first-secret-of-two", "second-secret-of-two"],
+        "secret": ["whsec_Zmlyc3Qtc2VjcmV0LW9mLXR3bw==", "whsec_c2Vjb25kLXNlY3JldC1vZi10d28="],
         "type": "IN", "accounts": ["0011", "22"], "allow_events": ["push"],
         "headers": {"X-From": "tram"},
         "retry": {"schedule": "fixed", "interval_seconds": 60, "max_attempts": 3},

@@ -1,0 +1,127 @@
+//! What things cost: scenarios whose written rows are counted where the platform
+//! counts them, inside a real Durable Object. Alarms count as rows.
+
+use super::samples::{START, accept, event, verdict, webhook};
+use crate::{
+    database::Database,
+    mailbox::Mailbox,
+    time::{MINUTE, Timestamp},
+};
+use std::time::Duration;
+
+/// How many events a burst has.
+pub const BURST: u64 = 100;
+/// Attempts that are out at once.
+const SLOTS: usize = 6;
+
+/// Runs a scenario on a new, empty database and says how many rows it wrote, by
+/// `written`, the count of the database so far. What is written once, for the
+/// schema and the configuration, is not counted.
+///
+/// `lone`: one event, alone, taken at its first attempt. `burst`: 100 events that
+/// come while deliveries run, all taken. `third`: one event, taken at its third
+/// attempt. `duplicate`: a second coming of a delivered event. `test`: a test call.
+///
+/// # Errors
+/// When the database fails or there is no such scenario.
+pub fn run(scenario: &str, db: &impl Database, written: &dyn Fn() -> u64) -> Result<u64, String> {
+    let mut mailbox = Mailbox::open(db, None, START).map_err(|error| error.to_string())?;
+    mailbox
+        .configure(db, &webhook(1), 0, START)
+        .map_err(|error| error.to_string())?;
+    let mut station = Station {
+        db,
+        mailbox,
+        now: START,
+    };
+    let before = written();
+    match scenario {
+        "lone" => {
+            station.comes("1", false)?;
+            station.wakes(&[200])?;
+        }
+        "third" => {
+            station.comes("1", false)?;
+            station.wakes(&[500])?;
+            station.now = station.now.plus(MINUTE);
+            station.wakes(&[500])?;
+            station.now = station.now.plus(MINUTE);
+            station.wakes(&[200])?;
+        }
+        "duplicate" => {
+            station.comes("1", false)?;
+            station.wakes(&[200])?;
+            let before = written();
+            station.comes("1", false)?;
+            return Ok(written().saturating_sub(before));
+        }
+        "test" => {
+            station.comes("0", true)?;
+            station.wakes(&[200])?;
+        }
+        "burst" => {
+            station.comes("0", false)?;
+            station.mailbox.woken();
+            station.mailbox.begin_run();
+            for n in 1..=BURST {
+                station.deliver(&[200])?;
+                if n < BURST {
+                    station.comes(&n.to_string(), false)?;
+                }
+                station.now = station.now.plus(Duration::from_millis(10));
+            }
+            station.ends()?;
+        }
+        other => return Err(["no such scenario: ", other].concat()),
+    }
+    Ok(written().saturating_sub(before))
+}
+
+struct Station<'a, D> {
+    db: &'a D,
+    mailbox: Mailbox,
+    now: Timestamp,
+}
+
+impl<D: Database> Station<'_, D> {
+    fn comes(&mut self, id: &str, test: bool) -> Result<(), String> {
+        let mut event = event(id, &[b'x'; 2_000]);
+        event.test = test;
+        let taken = self.mailbox.accept(self.db, &accept(vec![event]), self.now);
+        taken.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn wakes(&mut self, statuses: &[u16]) -> Result<(), String> {
+        self.mailbox.woken();
+        self.mailbox.begin_run();
+        self.deliver(statuses)?;
+        self.ends()
+    }
+
+    fn deliver(&mut self, statuses: &[u16]) -> Result<(), String> {
+        let jobs = self
+            .mailbox
+            .lease(self.db, self.now, SLOTS)
+            .map_err(|error| error.to_string())?;
+        if jobs.len() != statuses.len() {
+            return Err(format!(
+                "{} attempts are due instead of {}",
+                jobs.len(),
+                statuses.len()
+            ));
+        }
+        for (job, status) in jobs.iter().zip(statuses) {
+            let verdict = verdict(job, *status, self.now);
+            self.mailbox
+                .finish(self.db, job, verdict, self.now, 0.0)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn ends(&mut self) -> Result<(), String> {
+        self.mailbox
+            .end_run(self.db, self.now)
+            .map_err(|error| error.to_string())
+    }
+}

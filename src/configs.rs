@@ -1,0 +1,193 @@
+//! Where the configuration of a webhook comes from: this isolate's memory, then
+//! KV, then the Registry, which alone is the truth.
+//!
+//! What comes from a cache is good enough to accept with, since the Mailbox
+//! refuses an older version than it knows. It is never good enough to refuse
+//! with: before a refusal the Registry is asked, at a bounded rate.
+
+use crate::{clock, objects};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+use tram_core::{
+    ids::WebhookId,
+    messages::{RegistryReply, RegistryRequest},
+    time::Timestamp,
+    webhook::Webhook,
+};
+use worker::{Context, Env, console_error};
+
+/// How long this isolate believes what it knows.
+const MEMORY_TTL: Duration = Duration::from_secs(60);
+/// How many webhooks this isolate keeps in mind.
+const MEMORY_SIZE: usize = 1_000;
+/// How long KV keeps a configuration.
+const KV_TTL_SECONDS: u64 = 86_400;
+/// How long KV may take to say what it knows.
+const KV_PATIENCE: Duration = Duration::from_millis(250);
+/// How often refusals may ask the Registry, per isolate: a burst, and per second.
+const ASK_BURST: f64 = 20.0;
+const ASKS_PER_SECOND: f64 = 5.0;
+
+/// A configuration and how it was come by.
+#[derive(Clone)]
+pub(crate) struct Known {
+    /// The webhook.
+    pub(crate) webhook: Rc<Webhook>,
+    /// It comes from the Registry, just now.
+    pub(crate) fresh: bool,
+}
+
+/// What asking for a configuration came to.
+pub(crate) enum Found {
+    /// Here it is.
+    Known(Known),
+    /// There is no such webhook.
+    Unknown,
+    /// The Registry could not be asked.
+    Unavailable,
+}
+
+struct Remembered {
+    /// `None`: no such webhook. Ids are random and never given twice, so that this
+    /// stays true.
+    webhook: Option<Rc<Webhook>>,
+    at: Timestamp,
+}
+
+struct Memory {
+    webhooks: HashMap<WebhookId, Remembered>,
+    asks: f64,
+    asks_at: Timestamp,
+}
+
+thread_local! {
+    static MEMORY: RefCell<Memory> = RefCell::new(Memory {
+        webhooks: HashMap::new(),
+        asks: ASK_BURST,
+        asks_at: Timestamp::default(),
+    });
+}
+
+/// The configuration from wherever it is nearest.
+pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found {
+    let now = clock::now();
+    let remembered = MEMORY.with_borrow(|memory| {
+        let known = memory.webhooks.get(id)?;
+        (known.webhook.is_none() || now.since(known.at) < MEMORY_TTL).then(|| known.webhook.clone())
+    });
+    match remembered {
+        Some(Some(webhook)) => {
+            return Found::Known(Known {
+                webhook,
+                fresh: false,
+            });
+        }
+        Some(None) => return Found::Unknown,
+        None => {}
+    }
+    if let Some(webhook) = from_kv(env, id).await {
+        let webhook = Rc::new(webhook);
+        remember(*id, Some(webhook.clone()));
+        return Found::Known(Known {
+            webhook,
+            fresh: false,
+        });
+    }
+    refresh(env, context, id, true).await
+}
+
+/// The configuration from the Registry. Unless `needed`, at a bounded rate: a
+/// flood of forgeries must not become a flood of calls.
+pub(crate) async fn refresh(env: &Env, context: &Context, id: &WebhookId, needed: bool) -> Found {
+    if !needed && !may_ask() {
+        return Found::Unavailable;
+    }
+    match objects::registry(env, &RegistryRequest::Load(*id)).await {
+        Ok(RegistryReply::Webhook { webhook, .. }) => {
+            to_kv(env, context, &webhook);
+            let webhook = Rc::new(*webhook);
+            remember(*id, Some(webhook.clone()));
+            Found::Known(Known {
+                webhook,
+                fresh: true,
+            })
+        }
+        Ok(RegistryReply::NotFound) => {
+            remember(*id, None);
+            Found::Unknown
+        }
+        Ok(_) => Found::Unavailable,
+        Err(error) => {
+            console_error!("configuration of {id}: {error}");
+            Found::Unavailable
+        }
+    }
+}
+
+/// Takes one of the asks that refusals have left.
+pub(crate) fn may_ask() -> bool {
+    let now = clock::now();
+    MEMORY.with_borrow_mut(|memory| {
+        let refill = now.since(memory.asks_at).as_secs_f64() * ASKS_PER_SECOND;
+        memory.asks = (memory.asks + refill).min(ASK_BURST);
+        memory.asks_at = now;
+        let may = memory.asks >= 1.0;
+        if may {
+            memory.asks -= 1.0;
+        }
+        may
+    })
+}
+
+fn remember(id: WebhookId, webhook: Option<Rc<Webhook>>) {
+    let at = clock::now();
+    MEMORY.with_borrow_mut(|memory| {
+        if memory.webhooks.len() >= MEMORY_SIZE {
+            memory.webhooks.clear();
+        }
+        memory.webhooks.insert(id, Remembered { webhook, at });
+    });
+}
+
+fn kv_key(id: &WebhookId) -> String {
+    format!("webhook:{id}")
+}
+
+async fn from_kv(env: &Env, id: &WebhookId) -> Option<Webhook> {
+    // A KV that is slow, fails, is empty or holds another version's shape costs a call to
+    // the Registry, no more.
+    let get = env.kv("KV").ok()?.get(&kv_key(id));
+    let text = clock::within(KV_PATIENCE, get.text()).await?.ok()??;
+    serde_json::from_str(&text).ok()
+}
+
+/// Leaves a configuration in KV, beside the answer.
+pub(crate) fn to_kv(env: &Env, context: &Context, webhook: &Webhook) {
+    let (Ok(kv), Ok(text)) = (env.kv("KV"), serde_json::to_string(webhook)) else {
+        return;
+    };
+    let key = kv_key(&webhook.id);
+    context.wait_until(async move {
+        if let Ok(put) = kv.put(&key, text) {
+            // A failure leaves an older version or none: both are recognised.
+            let _ = put.expiration_ttl(KV_TTL_SECONDS).execute().await;
+        }
+    });
+}
+
+/// Takes a deleted webhook's configuration, secrets and all, out of the caches.
+pub(crate) fn forget(env: &Env, context: &Context, id: &WebhookId) {
+    remember(*id, None);
+    let Ok(kv) = env.kv("KV") else { return };
+    let key = kv_key(id);
+    context.wait_until(async move {
+        if let Err(error) = kv.delete(&key).await {
+            console_error!("configuration left in KV until it expires: {error}");
+        }
+    });
+}
+
+/// Puts a change into the caches at once; others learn of it from the Mailbox.
+pub(crate) fn changed(env: &Env, context: &Context, webhook: &Webhook) {
+    to_kv(env, context, webhook);
+    remember(webhook.id, Some(Rc::new(webhook.clone())));
+}

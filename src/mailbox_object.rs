@@ -1,0 +1,230 @@
+//! The Mailbox as a Durable Object: lends the core its database, its clock and
+//! its outgoing requests.
+//!
+//! The alarm is what drives deliveries. While one runs, new events wake it
+//! through memory; no borrow of the core is held across an `.await`.
+
+#![expect(missing_docs, reason = "the methods that the macro exports")]
+
+use crate::{clock, database::SqlDatabase, objects, outbound, signal::Signal, station};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{self, Either},
+    stream::FuturesUnordered,
+};
+use std::{cell::RefCell, time::Duration};
+use tram_core::{
+    delivery::{Job, Verdict},
+    mailbox::{Mailbox as Core, MailboxError},
+    messages::{Accept, MailboxRequest},
+    time::Timestamp,
+};
+use worker::{
+    Delay, DurableObject, Env, Request, Response, Result, State, console_error, durable_object,
+};
+
+/// Outgoing requests that may wait for response headers at once on the platform.
+const SLOTS: usize = 6;
+/// A run ends after this and lets the alarm call it again: the platform stops an
+/// alarm at 15 minutes.
+const LONGEST_RUN: Duration = Duration::from_secs(600);
+/// How long a run waits before it looks again (and renews its lease), and how
+/// shortly at least.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// When nothing else can be armed.
+const LAST_RESORT: Duration = Duration::from_secs(30);
+
+/// One shard of one webhook.
+#[durable_object(alarm)]
+pub struct Mailbox {
+    env: Env,
+    database: SqlDatabase,
+    state: State,
+    core: RefCell<Option<Core>>,
+    wake: Signal,
+}
+
+/// Why the object could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Core(#[from] MailboxError),
+    #[error("the runtime failed: {0}")]
+    Runtime(#[from] worker::Error),
+    #[error("the request was not understood")]
+    NotUnderstood,
+    #[error("the object was called while it was busy with itself")]
+    Busy,
+    #[error("the answer could not be written: {0}")]
+    Answer(#[from] serde_json::Error),
+}
+
+impl DurableObject for Mailbox {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            env,
+            database: SqlDatabase::new(&state),
+            state,
+            core: RefCell::new(None),
+            wake: Signal::default(),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        match self.answer(request).await {
+            Ok(bytes) => Response::from_bytes(bytes),
+            Err(trouble) => {
+                console_error!("mailbox: {trouble}");
+                Response::error("the mailbox failed", 500)
+            }
+        }
+    }
+
+    /// Never throws: the platform deletes an alarm that has thrown seven times.
+    async fn alarm(&self) -> Result<Response> {
+        if let Err(trouble) = self.run().await {
+            console_error!("mailbox alarm: {trouble}");
+            self.arm_last_resort();
+        }
+        Response::empty()
+    }
+}
+
+impl Mailbox {
+    async fn answer(&self, mut request: Request) -> Result<Vec<u8>, Trouble> {
+        let path = request.path();
+        let bytes = request.bytes().await?;
+        self.ready().await?;
+        if path == objects::ACCEPT {
+            let accept = Accept::from_bytes(&bytes).map_err(|_| Trouble::NotUnderstood)?;
+            let accepted = self.with(|core, db| core.accept(db, &accept, clock::now()))?;
+            if accepted.wake {
+                self.wake.raise();
+            }
+            return Ok(serde_json::to_vec(&accepted.reply)?);
+        }
+        let question: MailboxRequest =
+            serde_json::from_slice(&bytes).map_err(|_| Trouble::NotUnderstood)?;
+        let reply = self.with(|core, db| {
+            let now = clock::now();
+            let reply = core.handle(db, question, now)?;
+            core.ensure_armed(db, now)?;
+            Ok(reply)
+        })?;
+        // A resend or a new configuration may have made something due.
+        self.wake.raise();
+        Ok(serde_json::to_vec(&reply)?)
+    }
+
+    /// Opens the core on first use in this instance.
+    async fn ready(&self) -> Result<(), Trouble> {
+        if self.core.try_borrow().map_err(|_| Trouble::Busy)?.is_some() {
+            return Ok(());
+        }
+        let armed = self
+            .state
+            .storage()
+            .get_alarm()
+            .await?
+            .map(Timestamp::from_millis);
+        let mut core = self.core.try_borrow_mut().map_err(|_| Trouble::Busy)?;
+        // Another request may have opened it while this one waited.
+        if core.is_none() {
+            *core = Some(Core::open(&self.database, armed, clock::now())?);
+        }
+        Ok(())
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Core, &SqlDatabase) -> Result<T, MailboxError>,
+    ) -> Result<T, Trouble> {
+        let mut core = self.core.try_borrow_mut().map_err(|_| Trouble::Busy)?;
+        Ok(work(core.as_mut().ok_or(Trouble::Busy)?, &self.database)?)
+    }
+
+    /// Delivers what is due, up to [`SLOTS`] at once, until nothing is.
+    async fn run(&self) -> Result<(), Trouble> {
+        self.ready().await?;
+        self.with(|core, _| {
+            core.woken();
+            core.begin_run();
+            Ok(())
+        })?;
+        let delivered = self.deliver().await;
+        let ended = self.with(|core, db| core.end_run(db, clock::now()));
+        delivered.and(ended)
+    }
+
+    async fn deliver(&self) -> Result<(), Trouble> {
+        let deadline = clock::now().plus(LONGEST_RUN);
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            let now = clock::now();
+            let free = if now < deadline {
+                SLOTS.saturating_sub(under_way.len())
+            } else {
+                0
+            };
+            if free > 0 {
+                for job in self.with(|core, db| core.lease(db, now, free))? {
+                    under_way.push(self.attempt(job));
+                }
+            }
+            if under_way.is_empty() {
+                return Ok(());
+            }
+            // With no slot free only an end can help; else also news, or the next due.
+            let finished = if now < deadline && under_way.len() < SLOTS {
+                let due = self.with(|core, db| core.next_due(db, now))?;
+                let wait = due.map_or(LONGEST_WAIT, |due| {
+                    due.since(now).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+                });
+                let news = future::select(self.wake.wait().boxed_local(), Delay::from(wait));
+                match future::select(under_way.next(), news).await {
+                    Either::Left((finished, _)) => finished,
+                    Either::Right(_) => None,
+                }
+            } else {
+                under_way.next().await
+            };
+            if let Some((job, verdict)) = finished {
+                self.record(&job, verdict)?;
+            }
+        }
+    }
+
+    /// One attempt, from the configuration as it is now. `None`: the destination
+    /// is gone.
+    async fn attempt(&self, job: Job) -> (Job, Option<Verdict>) {
+        let webhook = match self.core.try_borrow() {
+            Ok(core) => core.as_ref().and_then(|core| core.config().cloned()),
+            Err(_) => None,
+        };
+        let verdict = match webhook {
+            Some(webhook) => {
+                outbound::attempt(&webhook, &job, &station::station(&self.env, None)).await
+            }
+            None => None,
+        };
+        (job, verdict)
+    }
+
+    fn record(&self, job: &Job, verdict: Option<Verdict>) -> Result<(), Trouble> {
+        self.with(|core, db| match verdict {
+            Some(verdict) => core.finish(db, job, verdict, clock::now(), clock::jitter()),
+            None => {
+                core.abandon(job);
+                Ok(())
+            }
+        })
+    }
+
+    fn arm_last_resort(&self) {
+        use tram_core::database::Database;
+        if let Err(error) = self.database.set_alarm(clock::now().plus(LAST_RESORT)) {
+            console_error!("mailbox alarm could not be set: {error}");
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! `/api/v1`: the routes of operators. Reads the request, asks the objects, shows
+//! what they say; what is acceptable is decided in the core.
+
+use crate::{
+    answers,
+    body::{self, Body},
+    configs,
+    objects::{self, CallError},
+    station,
+};
+use futures_util::future;
+use serde_json::json;
+use tram_core::{
+    ids::{EventId, WebhookId},
+    mailbox::{
+        merge::{MOST_MAILBOXES, merge, resend_body},
+        view::EventQuery,
+    },
+    messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, Reveal, Write},
+    problem::{FieldError, Problem},
+    providers, query,
+    registry::{self, view},
+    token,
+    webhook::Webhook,
+};
+use worker::{Context, Env, Request, Response, console_error};
+
+/// Bytes of an operator's request that are read.
+const LONGEST_BODY: usize = 1_048_576;
+
+type Answer = Result<Response, Failed>;
+
+/// Why there is no answer from the route itself.
+enum Failed {
+    /// The operator is told.
+    Problem(Box<Problem>),
+    /// The runtime could not build an answer.
+    Runtime(worker::Error),
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<worker::Error> for Failed {
+    fn from(error: worker::Error) -> Self {
+        Self::Runtime(error)
+    }
+}
+
+impl From<CallError> for Failed {
+    fn from(error: CallError) -> Self {
+        console_error!("management: {error}");
+        Problem::try_again(
+            "An object of the station could not be reached. Send the same request again.",
+        )
+        .into()
+    }
+}
+
+/// Answers a request below `/api/v1`.
+pub(crate) async fn handle(
+    request: Request,
+    env: &Env,
+    context: &Context,
+    route: &str,
+) -> worker::Result<Response> {
+    let parts: Vec<&str> = route.split('/').skip(1).collect();
+    match (Manager {
+        env,
+        context,
+        request,
+    })
+    .route(&parts)
+    .await
+    {
+        Ok(response) => Ok(response),
+        Err(Failed::Problem(problem)) => answers::problem(&problem),
+        Err(Failed::Runtime(error)) => Err(error),
+    }
+}
+
+struct Manager<'a> {
+    env: &'a Env,
+    context: &'a Context,
+    request: Request,
+}
+
+impl Manager<'_> {
+    async fn route(&mut self, parts: &[&str]) -> Answer {
+        let method = self.request.method().as_ref().to_owned();
+        // What providers there are is no secret.
+        if let ["providers"] = parts {
+            return match method.as_str() {
+                "GET" => Ok(answers::json_text(
+                    200,
+                    view::providers_json(providers::ALL),
+                )?),
+                _ => Err(Problem::method_not_allowed(&["GET"]).into()),
+            };
+        }
+        let presented = self.request.headers().get("authorization")?;
+        token::authorise(
+            station::variable(self.env, "ADMIN_TOKEN").as_deref(),
+            presented.as_deref(),
+        )?;
+        match (method.as_str(), parts) {
+            ("GET", ["webhooks"]) => self.list_webhooks().await,
+            ("POST", ["webhooks"]) => self.create().await,
+            ("DELETE", ["webhooks"]) => self.delete_by_url().await,
+            ("GET", ["webhooks", id]) => self.one(RegistryRequest::Get(webhook_id(id)?), 200).await,
+            ("PUT", ["webhooks", id]) => self.update(id).await,
+            ("DELETE", ["webhooks", id]) => self.delete(id).await,
+            ("PATCH", ["webhooks", id, "toggle"]) => {
+                self.one(RegistryRequest::Toggle(webhook_id(id)?), 200)
+                    .await
+            }
+            ("GET", ["events"]) => self.list_events().await,
+            ("GET", ["events", id]) => self.event(id).await,
+            ("POST", ["events", id, "resend"]) => self.resend(id).await,
+            (_, ["webhooks"]) => {
+                Err(Problem::method_not_allowed(&["GET", "POST", "DELETE"]).into())
+            }
+            (_, ["webhooks", _]) => {
+                Err(Problem::method_not_allowed(&["GET", "PUT", "DELETE"]).into())
+            }
+            (_, ["webhooks", _, "toggle"]) => Err(Problem::method_not_allowed(&["PATCH"]).into()),
+            (_, ["events"] | ["events", _]) => Err(Problem::method_not_allowed(&["GET"]).into()),
+            (_, ["events", _, "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
+            _ => Err(Problem::route_not_found().into()),
+        }
+    }
+
+    async fn list_webhooks(&mut self) -> Answer {
+        let (per_page, cursor) = query::list(&self.query())?;
+        match self
+            .ask(&RegistryRequest::List { per_page, cursor })
+            .await?
+        {
+            RegistryReply::Webhooks {
+                webhooks,
+                next_cursor,
+            } => {
+                let page = view::webhooks_json(&webhooks, &self.public_url(), next_cursor);
+                Ok(answers::json_text(200, page)?)
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn create(&mut self) -> Answer {
+        let write = self.write().await?;
+        self.one(RegistryRequest::Create(write), 201).await
+    }
+
+    async fn update(&mut self, id: &str) -> Answer {
+        let id = webhook_id(id)?;
+        let write = self.write().await?;
+        self.one(RegistryRequest::Update(id, write), 200).await
+    }
+
+    async fn delete(&mut self, id: &str) -> Answer {
+        let id = webhook_id(id)?;
+        match self.ask(&RegistryRequest::Delete(id)).await? {
+            RegistryReply::Deleted(webhooks) => {
+                self.forget(&webhooks);
+                let webhook = webhooks.first().ok_or_else(Problem::webhook_not_found)?;
+                let warnings = registry::warnings(webhook);
+                let shown =
+                    view::webhook(webhook, &self.public_url(), Reveal::default(), &warnings);
+                Ok(answers::json_text(200, shown.to_json())?)
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn delete_by_url(&mut self) -> Answer {
+        let url = query::webhook_url(&self.query())?;
+        match self.ask(&RegistryRequest::DeleteByUrl(url)).await? {
+            RegistryReply::Deleted(webhooks) => {
+                self.forget(&webhooks);
+                Ok(answers::json_text(
+                    200,
+                    view::deleted_json(&webhooks, &self.public_url()),
+                )?)
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn forget(&self, webhooks: &[Webhook]) {
+        for webhook in webhooks {
+            configs::forget(self.env, self.context, &webhook.id);
+        }
+    }
+
+    /// A request that is answered with one webhook.
+    async fn one(&mut self, question: RegistryRequest, status: u16) -> Answer {
+        let changes = !matches!(question, RegistryRequest::Get(_));
+        match self.ask(&question).await? {
+            RegistryReply::Webhook {
+                webhook,
+                reveal,
+                warnings,
+            } => {
+                if changes {
+                    configs::changed(self.env, self.context, &webhook);
+                }
+                let shown = view::webhook(&webhook, &self.public_url(), reveal, &warnings);
+                Ok(answers::json_text(status, shown.to_json())?)
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn list_events(&mut self) -> Answer {
+        let query = query::events(&self.query())?;
+        let mailboxes = self.mailboxes(&query).await?;
+        let request = MailboxRequest::List(query.clone());
+        let asked = mailboxes
+            .iter()
+            .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
+        let mut pages = Vec::new();
+        for reply in future::join_all(asked).await {
+            match reply? {
+                MailboxReply::Events(page) => pages.push(page),
+                // Nothing has ever come to this shard.
+                MailboxReply::NotFound => {}
+                other => return Err(unexpected(other)),
+            }
+        }
+        let page = merge(pages, usize::try_from(query.per_page).unwrap_or(1));
+        Ok(answers::json(
+            200,
+            &json!({ "data": page.data, "next_cursor": page.next }),
+        )?)
+    }
+
+    /// The Mailboxes that a list must ask.
+    async fn mailboxes(&mut self, query: &EventQuery) -> Result<Vec<(WebhookId, u8)>, Failed> {
+        let shards = |webhook: &Webhook| {
+            let id = webhook.id;
+            (0..webhook.shards)
+                .map(move |shard| (id, shard))
+                .collect::<Vec<_>>()
+        };
+        if let Some(id) = query.webhook_id {
+            return match self.ask(&RegistryRequest::Load(id)).await? {
+                RegistryReply::Webhook { webhook, .. } => Ok(shards(&webhook)),
+                other => Err(unexpected(other)),
+            };
+        }
+        let mut mailboxes = Vec::new();
+        let mut cursor = None;
+        loop {
+            match self
+                .ask(&RegistryRequest::List {
+                    per_page: 100,
+                    cursor,
+                })
+                .await?
+            {
+                RegistryReply::Webhooks {
+                    webhooks,
+                    next_cursor,
+                } => {
+                    mailboxes.extend(webhooks.iter().flat_map(shards));
+                    cursor = next_cursor;
+                }
+                other => return Err(unexpected(other)),
+            }
+            if mailboxes.len() > MOST_MAILBOXES {
+                return Err(Problem::invalid(vec![FieldError {
+                    pointer: "?webhook_id".into(),
+                    message: format!(
+                        "is required: there are more than {MOST_MAILBOXES} shards in all"
+                    ),
+                }])
+                .into());
+            }
+            if cursor.is_none() {
+                return Ok(mailboxes);
+            }
+        }
+    }
+
+    async fn event(&mut self, id: &str) -> Answer {
+        let id = event_id(id)?;
+        match objects::mailbox(
+            self.env,
+            &id.webhook,
+            id.shard,
+            &MailboxRequest::Get(id.sequence),
+        )
+        .await?
+        {
+            MailboxReply::Event(event) => Ok(answers::json(200, &event)?),
+            MailboxReply::NotFound => Err(Problem::event_not_found().into()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn resend(&mut self, id: &str) -> Answer {
+        let id = event_id(id)?;
+        let destination = resend_body(&self.bytes().await?)?;
+        let request = MailboxRequest::Resend {
+            sequence: id.sequence,
+            destination,
+        };
+        match objects::mailbox(self.env, &id.webhook, id.shard, &request).await? {
+            MailboxReply::Queued(queued) => Ok(answers::json(202, &json!({ "queued": queued }))?),
+            MailboxReply::NotFound => Err(Problem::event_not_found().into()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn ask(&self, question: &RegistryRequest) -> Result<RegistryReply, Failed> {
+        Ok(objects::registry(self.env, question).await?)
+    }
+
+    async fn bytes(&mut self) -> Result<Vec<u8>, Failed> {
+        match body::read(&mut self.request, LONGEST_BODY).await? {
+            Body::Whole(bytes) => Ok(bytes),
+            Body::TooLarge => Err(tram_core::receive::body_too_large(LONGEST_BODY).into()),
+        }
+    }
+
+    async fn write(&mut self) -> Result<Write, Failed> {
+        let station = station::station(self.env, self.request.url().ok().as_ref());
+        let body = String::from_utf8(self.bytes().await?).map_err(|_| {
+            Problem::invalid(vec![FieldError {
+                pointer: String::new(),
+                message: "the body is not UTF-8; send JSON".into(),
+            }])
+        })?;
+        Ok(Write { body, station })
+    }
+
+    fn query(&self) -> String {
+        self.request
+            .url()
+            .ok()
+            .and_then(|url| url.query().map(str::to_owned))
+            .unwrap_or_default()
+    }
+
+    fn public_url(&self) -> String {
+        station::public_url(self.env, self.request.url().ok().as_ref())
+    }
+}
+
+fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
+    WebhookId::parse(text).ok_or_else(Problem::webhook_not_found)
+}
+
+fn event_id(text: &str) -> Result<EventId, Problem> {
+    EventId::parse(text).ok_or_else(Problem::event_not_found)
+}
+
+/// An object's answer that is a problem, or makes no sense here.
+trait Objection {
+    fn problem(self) -> Problem;
+}
+
+impl Objection for RegistryReply {
+    fn problem(self) -> Problem {
+        match self {
+            Self::NotFound => Problem::webhook_not_found(),
+            Self::Invalid(mistakes) => Problem::invalid(
+                mistakes
+                    .into_iter()
+                    .map(|mistake| FieldError {
+                        pointer: mistake.pointer,
+                        message: mistake.message,
+                    })
+                    .collect(),
+            ),
+            Self::Unsettled => Problem::try_again(
+                "The change is stored, but some Mailbox could not be told yet. It will be told; read the webhook again in a moment.",
+            ),
+            Self::Webhook { .. } | Self::Webhooks { .. } | Self::Deleted(_) => senseless(),
+        }
+    }
+}
+
+impl Objection for MailboxReply {
+    fn problem(self) -> Problem {
+        senseless()
+    }
+}
+
+fn unexpected(reply: impl Objection) -> Failed {
+    reply.problem().into()
+}
+
+fn senseless() -> Problem {
+    Problem::try_again(
+        "The station gave itself an answer it did not expect, as may happen for a moment during a deploy. Send the same request again.",
+    )
+}

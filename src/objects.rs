@@ -1,0 +1,126 @@
+//! Calling the objects: bytes there, bytes back, tried again once where the
+//! platform says that helps.
+
+use serde::{Serialize, de::DeserializeOwned};
+use tram_core::{
+    ids::WebhookId,
+    messages::{Accept, AcceptReply, MailboxReply, MailboxRequest, RegistryReply, RegistryRequest},
+};
+use worker::{
+    Env, Error, Method, Request, RequestInit, Response, Stub,
+    js_sys::{Reflect, Uint8Array},
+};
+
+/// The route of an accept.
+pub(crate) const ACCEPT: &str = "/accept";
+/// The route of everything else.
+pub(crate) const ASK: &str = "/ask";
+
+/// Why an object did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The platform could not reach it, or it failed.
+    #[error("the object could not be reached: {0}")]
+    Unreachable(Error),
+    /// It answered that it failed.
+    #[error("the object failed with status {0}")]
+    Failed(u16),
+    /// Its answer was not understood.
+    #[error("the object's answer was not understood: {0}")]
+    Garbled(serde_json::Error),
+}
+
+impl From<Error> for CallError {
+    fn from(error: Error) -> Self {
+        Self::Unreachable(error)
+    }
+}
+
+/// The name of the object that is this shard.
+fn mailbox_name(webhook: &WebhookId, shard: u8) -> String {
+    format!("{webhook}/{shard}")
+}
+
+/// Puts the events of one request into a shard.
+pub(crate) async fn accept(
+    env: &Env,
+    webhook: &WebhookId,
+    shard: u8,
+    accept: &Accept,
+) -> Result<AcceptReply, CallError> {
+    let name = mailbox_name(webhook, shard);
+    call(env, "MAILBOX", &name, ACCEPT, &accept.to_bytes()).await
+}
+
+/// Asks a shard something else.
+pub(crate) async fn mailbox(
+    env: &Env,
+    webhook: &WebhookId,
+    shard: u8,
+    request: &MailboxRequest,
+) -> Result<MailboxReply, CallError> {
+    ask(env, "MAILBOX", &mailbox_name(webhook, shard), request).await
+}
+
+/// Asks the Registry.
+pub(crate) async fn registry(
+    env: &Env,
+    request: &RegistryRequest,
+) -> Result<RegistryReply, CallError> {
+    ask(env, "REGISTRY", "registry", request).await
+}
+
+async fn ask<Q: Serialize, A: DeserializeOwned>(
+    env: &Env,
+    binding: &str,
+    name: &str,
+    question: &Q,
+) -> Result<A, CallError> {
+    let question = serde_json::to_vec(question).map_err(CallError::Garbled)?;
+    call(env, binding, name, ASK, &question).await
+}
+
+async fn call<A: DeserializeOwned>(
+    env: &Env,
+    binding: &str,
+    name: &str,
+    path: &str,
+    bytes: &[u8],
+) -> Result<A, CallError> {
+    let mut response = match send(&stub(env, binding, name)?, path, bytes).await {
+        // A stub that has failed stays broken: the second try takes a new one.
+        Err(error) if worth_another_try(&error) => {
+            send(&stub(env, binding, name)?, path, bytes).await?
+        }
+        outcome => outcome?,
+    };
+    let status = response.status_code();
+    if status != 200 {
+        return Err(CallError::Failed(status));
+    }
+    serde_json::from_slice(&response.bytes().await?).map_err(CallError::Garbled)
+}
+
+fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Error> {
+    env.durable_object(binding)?.get_by_name(name)
+}
+
+async fn send(stub: &Stub, path: &str, bytes: &[u8]) -> Result<Response, Error> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post)
+        .with_body(Some(Uint8Array::from(bytes).into()));
+    let request = Request::new_with_init(&format!("https://object{path}"), &init)?;
+    stub.fetch_with_request(request).await
+}
+
+/// The platform marks errors that a second call may cure; an overloaded object
+/// must not be called again.
+fn worth_another_try(error: &Error) -> bool {
+    let Error::UnknownJsError { original, .. } = error else {
+        return false;
+    };
+    let says = |name: &str| {
+        Reflect::get(original, &name.into()).is_ok_and(|value| value.as_bool() == Some(true))
+    };
+    says("retryable") && !says("overloaded")
+}

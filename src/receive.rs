@@ -1,0 +1,333 @@
+//! `/in/{webhook_id}`: one request from a provider, from its first byte to the
+//! provider's own success answer. Every decision is the core's.
+
+use crate::{
+    answers::{self, OUTCOME},
+    body::{self, Body},
+    clock,
+    configs::{self, Found, Known},
+    glance, objects, station,
+};
+use futures_util::future::{self, Either};
+use tram_core::{
+    event::NewEvent,
+    headers::Headers,
+    ids::WebhookId,
+    inbound::Inbound,
+    messages::{Accept, AcceptReply, MailboxReply, MailboxRequest, Taken, shard_of},
+    problem::Problem,
+    receive::{self, Intake},
+    webhook::Webhook,
+};
+use worker::{Context, Env, Request, Response, Result, console_error, console_log};
+
+/// How often one request may find that the configuration has moved on.
+const RELOADS: usize = 3;
+
+/// Answers one inbound request.
+pub(crate) async fn handle(
+    mut request: Request,
+    env: &Env,
+    context: &Context,
+    id: &str,
+) -> Result<Response> {
+    let started = clock::now();
+    let outcome = match WebhookId::parse(id) {
+        Some(id) => Receiver { env, context, id }.receive(&mut request).await,
+        None => Err(Problem::webhook_not_found()),
+    };
+    let (response, outcome, status) = match outcome {
+        Ok(done) => {
+            let response = answers::reply(&done.intake.reply, done.outcome())?;
+            let headers = response.headers();
+            if let Some(ids) = receive::event_ids_header(&done.taken) {
+                headers.set("x-tram-event-id", &ids)?;
+            }
+            headers.set("x-tram-event-count", &done.count().to_string())?;
+            (response, done.outcome(), done.intake.reply.status)
+        }
+        Err(problem) => {
+            let outcome = if problem.code == "try_again" {
+                "unavailable"
+            } else {
+                "refused"
+            };
+            let response = answers::problem(&problem)?;
+            response.headers().set(OUTCOME, outcome)?;
+            (response, outcome, problem.status)
+        }
+    };
+    let ms = clock::now().since(started).as_millis();
+    console_log!(
+        "{}",
+        serde_json::json!({
+            "at": "inbound", "webhook_id": id.chars().take(64).collect::<String>(),
+            "outcome": outcome, "status": status, "ms": u64::try_from(ms).unwrap_or(u64::MAX),
+        })
+    );
+    Ok(response)
+}
+
+/// An inbound request that was taken.
+struct Done {
+    intake: Intake,
+    taken: Vec<Taken>,
+}
+
+impl Done {
+    fn outcome(&self) -> &'static str {
+        receive::outcome(self.intake.filtered, &self.taken)
+    }
+
+    fn count(&self) -> usize {
+        self.taken
+            .iter()
+            .filter(|taken| matches!(taken, Taken::New(_) | Taken::Test(Some(_))))
+            .count()
+    }
+}
+
+struct Receiver<'a> {
+    env: &'a Env,
+    context: &'a Context,
+    id: WebhookId,
+}
+
+/// Why a shard did not take its events.
+enum NotTaken {
+    /// Proven with an older configuration than the Mailbox knows.
+    Stale,
+    /// Anything else: the provider keeps it and tries again.
+    Unavailable(String),
+}
+
+impl Receiver<'_> {
+    async fn receive(&self, request: &mut Request) -> std::result::Result<Done, Problem> {
+        let mut known = self.found(configs::find(self.env, self.context, &self.id).await)?;
+        let method = request.method().as_ref().to_owned();
+        let headers: Headers = request.headers().entries().collect();
+        // A refusal counts only if it is the Registry's configuration that refuses.
+        while let Err(problem) = receive::precheck(&known.webhook, &method, &headers) {
+            known = self.refreshed(&known, false).await?.ok_or(problem)?;
+        }
+        let inbound = self.inbound(request, method, headers).await?;
+        for _ in 0..RELOADS {
+            let intake = match receive::receive(&known.webhook, &inbound, clock::now()) {
+                Ok(intake) => intake,
+                Err(refusal) => {
+                    let Some(newer) = self.refreshed(&known, false).await? else {
+                        console_log!(
+                            "{}",
+                            serde_json::json!({
+                                "at": "refused", "webhook_id": self.id, "reason": refusal.code(),
+                            })
+                        );
+                        return Err(receive::unauthenticated());
+                    };
+                    known = newer;
+                    receive::precheck(&known.webhook, &inbound.method, &inbound.headers)?;
+                    continue;
+                }
+            };
+            match self.store(&known.webhook, &inbound, &intake).await {
+                Ok(taken) => return Ok(Done { intake, taken }),
+                Err(NotTaken::Stale) => {
+                    known =
+                        self.found(configs::refresh(self.env, self.context, &self.id, true).await)?;
+                    receive::precheck(&known.webhook, &inbound.method, &inbound.headers)?;
+                }
+                Err(NotTaken::Unavailable(why)) => {
+                    console_error!("events of {} not stored: {why}", self.id);
+                    break;
+                }
+            }
+        }
+        Err(Problem::try_again(
+            "The events could not be stored. Send the same request again.",
+        ))
+    }
+
+    fn found(&self, found: Found) -> std::result::Result<Known, Problem> {
+        match found {
+            Found::Known(known) => Ok(known),
+            Found::Unknown => Err(Problem::webhook_not_found()),
+            Found::Unavailable => Err(Problem::try_again(
+                "The configuration could not be read. Send the same request again.",
+            )),
+        }
+    }
+
+    /// The Registry's configuration, when it is another than the one that refused;
+    /// `None` when the refusal stands.
+    async fn refreshed(
+        &self,
+        refused_by: &Known,
+        needed: bool,
+    ) -> std::result::Result<Option<Known>, Problem> {
+        if refused_by.fresh {
+            return Ok(None);
+        }
+        match configs::refresh(self.env, self.context, &self.id, needed).await {
+            Found::Known(known) => Ok(Some(known)),
+            Found::Unknown => Err(Problem::webhook_not_found()),
+            // Asked too often or out of reach: what is known must do.
+            Found::Unavailable => Ok(None),
+        }
+    }
+
+    async fn inbound(
+        &self,
+        request: &mut Request,
+        method: String,
+        headers: Headers,
+    ) -> std::result::Result<Inbound, Problem> {
+        let limit = station::max_body_bytes(self.env);
+        let url = request.url().map(|url| url.to_string()).unwrap_or_default();
+        let body = match body::read(request, limit).await {
+            Ok(Body::Whole(bytes)) => bytes,
+            Ok(Body::TooLarge) => return Err(receive::body_too_large(limit)),
+            Err(_) => {
+                return Err(Problem::try_again(
+                    "The body ended early. Send the same request again.",
+                ));
+            }
+        };
+        let gzipped = headers
+            .get("content-encoding")
+            .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"));
+        let decoded = if gzipped {
+            body::decode_gzip(&body, limit).await
+        } else {
+            None
+        };
+        let query = url
+            .split_once('?')
+            .map(|(_, query)| query.to_owned())
+            .unwrap_or_default();
+        Ok(Inbound {
+            method,
+            query,
+            url,
+            headers,
+            body,
+            decoded,
+        })
+    }
+
+    /// Puts the events into their shards; what each became, in order.
+    async fn store(
+        &self,
+        webhook: &Webhook,
+        inbound: &Inbound,
+        intake: &Intake,
+    ) -> std::result::Result<Vec<Taken>, NotTaken> {
+        let [event] = intake.events.as_slice() else {
+            return self.store_shards(webhook, inbound, &intake.events).await;
+        };
+        if event.test {
+            return self.store_shards(webhook, inbound, &intake.events).await;
+        }
+        let seen = || vec![Taken::Duplicate { delivered: true }];
+        if glance::repeats_coming(&webhook.id) {
+            if glance::look_briefly(self.env, &event.key).await {
+                return Ok(seen());
+            }
+            return self.store_shards(webhook, inbound, &intake.events).await;
+        }
+        // Beside the call: the glance may answer first, but never delays it.
+        let store = std::pin::pin!(self.store_shards(webhook, inbound, &intake.events));
+        let glance = std::pin::pin!(glance::look(self.env, &event.key));
+        match future::select(store, glance).await {
+            Either::Left((taken, _)) => taken,
+            Either::Right((true, _)) => Ok(seen()),
+            Either::Right((false, store)) => store.await,
+        }
+    }
+
+    async fn store_shards(
+        &self,
+        webhook: &Webhook,
+        inbound: &Inbound,
+        events: &[NewEvent],
+    ) -> std::result::Result<Vec<Taken>, NotTaken> {
+        let mut shards: Vec<(u8, Vec<usize>)> = Vec::new();
+        for (at, event) in events.iter().enumerate() {
+            let shard = shard_of(&event.key, webhook.shards);
+            match shards.iter_mut().find(|(known, _)| *known == shard) {
+                Some((_, places)) => places.push(at),
+                None => shards.push((shard, vec![at])),
+            }
+        }
+        let calls = shards.iter().map(|(shard, places)| {
+            let events = places
+                .iter()
+                .filter_map(|at| events.get(*at).cloned())
+                .collect();
+            self.store_shard(webhook, inbound, *shard, events)
+        });
+        let answers = future::join_all(calls).await;
+        let mut taken: Vec<Option<Taken>> = events.iter().map(|_| None).collect();
+        for ((_, places), answer) in shards.iter().zip(answers) {
+            for (at, became) in places.iter().zip(answer?) {
+                if let (Taken::Duplicate { delivered: true }, Some(event)) =
+                    (&became, events.get(*at))
+                {
+                    glance::seen(self.env, self.context, webhook, &event.key);
+                }
+                if let Some(place) = taken.get_mut(*at) {
+                    *place = Some(became);
+                }
+            }
+        }
+        let complete: Option<Vec<Taken>> = taken.into_iter().collect();
+        complete
+            .ok_or_else(|| NotTaken::Unavailable("a shard did not account for every event".into()))
+    }
+
+    async fn store_shard(
+        &self,
+        webhook: &Webhook,
+        inbound: &Inbound,
+        shard: u8,
+        events: Vec<NewEvent>,
+    ) -> std::result::Result<Vec<Taken>, NotTaken> {
+        let accept = Accept {
+            config_version: webhook.version,
+            envelope: tram_core::event::Envelope {
+                method: inbound.method.clone(),
+                query: inbound.query.clone(),
+                headers: inbound.headers.clone(),
+            },
+            events,
+        };
+        let unavailable = |error: objects::CallError| NotTaken::Unavailable(error.to_string());
+        let mut reply = objects::accept(self.env, &self.id, shard, &accept)
+            .await
+            .map_err(unavailable)?;
+        if reply == AcceptReply::Unconfigured {
+            let webhook = Box::new(webhook.for_relaying());
+            let configure = MailboxRequest::Configure { webhook, shard };
+            match objects::mailbox(self.env, &self.id, shard, &configure)
+                .await
+                .map_err(unavailable)?
+            {
+                MailboxReply::Done => {}
+                _ => {
+                    return Err(NotTaken::Unavailable(
+                        "the mailbox did not take its configuration".into(),
+                    ));
+                }
+            }
+            reply = objects::accept(self.env, &self.id, shard, &accept)
+                .await
+                .map_err(unavailable)?;
+        }
+        match reply {
+            AcceptReply::Taken(taken) => Ok(taken),
+            AcceptReply::Stale { .. } | AcceptReply::Gone => Err(NotTaken::Stale),
+            AcceptReply::Unconfigured => Err(NotTaken::Unavailable(
+                "the mailbox has no configuration".into(),
+            )),
+        }
+    }
+}

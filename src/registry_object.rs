@@ -1,0 +1,161 @@
+//! The Registry as a Durable Object: the truth about configuration, and what
+//! tells the Mailboxes of its changes until each of them has heard.
+
+#![expect(missing_docs, reason = "the methods that the macro exports")]
+
+use crate::{clock, database::SqlDatabase, objects};
+use std::cell::RefCell;
+use tram_core::{
+    messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest},
+    registry::{Payload, Push, Registry as Core, RegistryError},
+};
+use worker::{DurableObject, Env, Request, Response, Result, State, console_error, durable_object};
+
+/// Pushes performed in one go.
+const PUSHES: u32 = 64;
+
+/// The one Registry of a station.
+#[durable_object(alarm)]
+pub struct Registry {
+    env: Env,
+    database: SqlDatabase,
+    core: RefCell<Option<Core>>,
+}
+
+/// Why the Registry could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Core(#[from] RegistryError),
+    #[error("the database failed: {0}")]
+    Database(#[from] tram_core::database::DatabaseError),
+    #[error("the runtime failed: {0}")]
+    Runtime(#[from] worker::Error),
+    #[error("the request was not understood")]
+    NotUnderstood,
+    #[error("no random bytes: {0}")]
+    Entropy(#[from] getrandom::Error),
+    #[error("the object was called while it was busy with itself")]
+    Busy,
+    #[error("the answer could not be written: {0}")]
+    Answer(#[from] serde_json::Error),
+}
+
+impl DurableObject for Registry {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            env,
+            database: SqlDatabase::new(&state),
+            core: RefCell::new(None),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        match self.answer(request).await {
+            Ok(bytes) => Response::from_bytes(bytes),
+            Err(trouble) => {
+                console_error!("registry: {trouble}");
+                Response::error("the registry failed", 500)
+            }
+        }
+    }
+
+    /// Never throws; what could not be pushed stays armed.
+    async fn alarm(&self) -> Result<Response> {
+        if let Err(trouble) = self.push_all().await {
+            console_error!("registry alarm: {trouble}");
+        }
+        if let Err(trouble) = self.with(|core, db| Ok(core.rearm(db, clock::now())?.is_some())) {
+            console_error!("registry alarm could not be set: {trouble}");
+        }
+        Response::empty()
+    }
+}
+
+impl Registry {
+    async fn answer(&self, mut request: Request) -> Result<Vec<u8>, Trouble> {
+        let bytes = request.bytes().await?;
+        let question: RegistryRequest =
+            serde_json::from_slice(&bytes).map_err(|_| Trouble::NotUnderstood)?;
+        let mut entropy = clock::entropy()?;
+        let reply =
+            self.with(|core, db| Ok(core.handle(db, &question, &mut entropy, clock::now())?))?;
+        let changes = matches!(
+            question,
+            RegistryRequest::Update(..)
+                | RegistryRequest::Toggle(_)
+                | RegistryRequest::Delete(_)
+                | RegistryRequest::DeleteByUrl(_)
+        );
+        let told = match question {
+            // A new webhook is known to no Mailbox; the first event brings it there.
+            RegistryRequest::Create(_) => {
+                let _ = self.push_all().await;
+                true
+            }
+            _ if changes => self.push_all().await?,
+            _ => true,
+        };
+        Ok(serde_json::to_vec(if told {
+            &reply
+        } else {
+            &RegistryReply::Unsettled
+        })?)
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Core, &SqlDatabase) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let mut core = self.core.try_borrow_mut().map_err(|_| Trouble::Busy)?;
+        if core.is_none() {
+            *core = Some(Core::open(&self.database)?);
+        }
+        work(core.as_ref().ok_or(Trouble::Busy)?, &self.database)
+    }
+
+    /// Tells every Mailbox that has not heard of a change yet; says whether all of
+    /// them have now.
+    async fn push_all(&self) -> Result<bool, Trouble> {
+        loop {
+            let pushes = self.with(|core, db| Ok(core.pending_pushes(db, PUSHES)?))?;
+            if pushes.is_empty() {
+                return Ok(true);
+            }
+            let told =
+                futures_util::future::join_all(pushes.iter().map(|push| self.tell(push))).await;
+            for (push, told) in pushes.iter().zip(&told) {
+                if *told {
+                    self.with(|core, db| Ok(core.pushed(db, push)?))?;
+                }
+            }
+            if told.contains(&false) {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn tell(&self, push: &Push) -> bool {
+        let request = match &push.payload {
+            Payload::Configure(webhook) => MailboxRequest::Configure {
+                webhook: webhook.clone(),
+                shard: push.shard,
+            },
+            Payload::Retire => MailboxRequest::Retire {
+                webhook: push.webhook,
+            },
+        };
+        match objects::mailbox(&self.env, &push.webhook, push.shard, &request).await {
+            Ok(MailboxReply::Done) => true,
+            Ok(_) => false,
+            Err(error) => {
+                console_error!(
+                    "registry: shard {} of {} not told: {error}",
+                    push.shard,
+                    push.webhook
+                );
+                false
+            }
+        }
+    }
+}
