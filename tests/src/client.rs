@@ -1,0 +1,275 @@
+//! An HTTP client that sends exactly what it is given: no redirects, no
+//! normalising, no decoding, and no mercy with lengths that lie.
+
+use crate::http::{self, WithoutLength};
+use serde_json::Value;
+use std::{
+    fmt::Write as _,
+    io::{self, BufReader, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream},
+    time::Duration,
+};
+
+/// Longer than anything that is answered at all.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Speaks to one address.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    address: SocketAddr,
+}
+
+/// What was answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The fields as they came.
+    pub headers: Vec<(String, String)>,
+    /// The body as it came.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The first field of that name, in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        http::header(&self.headers, name)
+    }
+
+    /// The body as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|why| panic!("{} is not JSON ({why}): {}", self.status, self.text()))
+    }
+}
+
+impl Client {
+    /// To this address.
+    #[must_use]
+    pub const fn new(address: SocketAddr) -> Self {
+        Self { address }
+    }
+
+    /// Opens a connection that can be used again and again.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn connect(&self) -> io::Result<Connection> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(READ_TIMEOUT))?;
+        Ok(Connection {
+            reader: BufReader::new(stream),
+            host: self.address.to_string(),
+        })
+    }
+
+    /// One request on a connection of its own.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
+        let mut connection = self.connect()?;
+        let closing = [headers, &[("connection", "close")]].concat();
+        connection.try_send(method, path, &closing, body)
+    }
+
+    /// One request on a connection of its own.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    #[track_caller]
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.try_send(method, path, headers, body)
+            .unwrap_or_else(|why| panic!("{method} {path} was not answered: {why}"))
+    }
+
+    /// A POST on a connection of its own.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    #[track_caller]
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        self.send("POST", path, headers, body.as_ref())
+    }
+
+    /// A POST in chunks, without a length, on a connection of its own.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn post_chunked(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        chunks: &[&[u8]],
+    ) -> io::Result<Answer> {
+        let mut connection = self.connect()?;
+        let chunked = [headers, &[("transfer-encoding", "chunked")]].concat();
+        connection.write(connection.head("POST", path, &chunked).as_bytes())?;
+        for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
+            connection.write(format!("{:x}\r\n", chunk.len()).as_bytes())?;
+            connection.write(chunk)?;
+            connection.write(b"\r\n")?;
+        }
+        connection.write(b"0\r\n\r\n")?;
+        connection.read_answer()
+    }
+
+    /// A POST whose `content-length` says `announced`, whatever `body` is. Where
+    /// more is announced than sent, the sending side is closed behind the body.
+    ///
+    /// # Errors
+    /// When there is no answer, which a lie may well deserve.
+    pub fn post_announcing(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        announced: u64,
+        body: &[u8],
+    ) -> io::Result<Answer> {
+        let mut connection = self.connect()?;
+        let announced = announced.to_string();
+        let lying = [headers, &[("content-length", announced.as_str())]].concat();
+        connection.write(connection.head("POST", path, &lying).as_bytes())?;
+        connection.write(body)?;
+        connection.finish()?;
+        connection.read_answer()
+    }
+}
+
+/// A connection that is kept, and that bytes can be put on by hand.
+#[derive(Debug)]
+pub struct Connection {
+    reader: BufReader<TcpStream>,
+    host: String,
+}
+
+impl Connection {
+    /// The head of a request, its empty line included. `host` is added unless it
+    /// is given.
+    #[must_use]
+    pub fn head(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        let given = |wanted: &str| {
+            headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        };
+        if !given("host") {
+            let _ = write!(head, "host: {}\r\n", self.host);
+        }
+        for (name, value) in headers {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        head.push_str("\r\n");
+        head
+    }
+
+    /// A request, and its answer.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn try_send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
+        let length = body.len().to_string();
+        let mut all = headers.to_vec();
+        if !body.is_empty() || !matches!(method, "GET" | "HEAD") {
+            all.push(("content-length", &length));
+        }
+        let mut message = self.head(method, path, &all).into_bytes();
+        message.extend_from_slice(body);
+        self.write(&message)?;
+        self.read_answer_to(method)
+    }
+
+    /// A request, and its answer.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        self.try_send(method, path, headers, body)
+            .unwrap_or_else(|why| panic!("{method} {path} was not answered: {why}"))
+    }
+
+    /// Puts these bytes on the wire.
+    ///
+    /// # Errors
+    /// When the other side is gone.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.reader.get_mut().write_all(bytes)
+    }
+
+    /// Says that nothing more will be sent.
+    ///
+    /// # Errors
+    /// When the other side is gone.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.reader.get_ref().shutdown(Shutdown::Write)
+    }
+
+    /// Reads one answer.
+    ///
+    /// # Errors
+    /// When there is none, or it ends too early.
+    pub fn read_answer(&mut self) -> io::Result<Answer> {
+        self.read_answer_to("POST")
+    }
+
+    fn read_answer_to(&mut self, method: &str) -> io::Result<Answer> {
+        loop {
+            let head =
+                http::read_head(&mut self.reader)?.ok_or(io::ErrorKind::ConnectionAborted)?;
+            let status: u16 = head
+                .first_line
+                .split(' ')
+                .nth(1)
+                .and_then(|status| status.parse().ok())
+                .ok_or_else(|| io::Error::other(format!("not an answer: {}", head.first_line)))?;
+            if status < 200 {
+                continue;
+            }
+            let body = if method == "HEAD" || matches!(status, 204 | 304) {
+                Vec::new()
+            } else {
+                http::read_body(&mut self.reader, &head, WithoutLength::ToTheEnd)?
+            };
+            return Ok(Answer {
+                status,
+                headers: head.headers,
+                body,
+            });
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Drives the built Worker in the real runtime from outside, as providers,
+//! operators and origins do.
+//!
+//! A [`Station`] is `wrangler dev` with its own port, state and variables; an
+//! [`Origin`] is a server that records what is relayed to it and answers as it is
+//! told; a [`Client`] speaks HTTP without following, normalising or mending
+//! anything. Nothing here knows the code under test but by its contract.
+//!
+//! Tests share one station per test binary ([`Station::shared`]), each with a
+//! webhook of its own; a test that kills its station, or needs other variables,
+//! starts one for itself. Unix only: stations are killed by process group.
+
+mod api;
+mod client;
+mod http;
+mod origin;
+mod project;
+mod reply;
+mod signature;
+mod station;
+mod wait;
+mod watchdog;
+
+pub use api::Webhook;
+pub use client::{Answer, Client, Connection};
+pub use origin::{Origin, Received};
+pub use reply::Reply;
+pub use signature::assert_signed;
+pub use station::{ADMIN_TOKEN, Builder, Shared, Station};
+pub use wait::{PATIENCE, wait_until};
