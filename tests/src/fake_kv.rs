@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// What a Worker asked of KV.
@@ -76,6 +76,20 @@ impl FakeKv {
                 }
             }
         });
+    }
+
+    /// Puts a value in, as if somebody had stored it.
+    pub fn set(&self, key: &str, value: &str) {
+        self.stored().insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Takes a value out.
+    pub fn remove(&self, key: &str) {
+        self.stored().remove(key);
+    }
+
+    fn stored(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on no call is ever answered.
