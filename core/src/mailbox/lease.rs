@@ -8,13 +8,13 @@
 use super::{
     Mailbox, MailboxError, Source,
     deliveries::{Deliveries, State},
+    payload::Payload,
     sql,
     waiting::{self, Waiting},
 };
 use crate::{
-    database::{Database, Row},
+    database::Database,
     delivery::{Job, StoredEvent},
-    event::Envelope,
     ids::{DestinationId, EventId, Sequence, WebhookId},
     time::{HOUR, Timestamp},
     webhook::Webhook,
@@ -27,8 +27,6 @@ use std::{
 
 /// Reads of new events in one lease.
 const SCANS: u32 = 8;
-/// Deliveries to removed destinations that one lease cancels.
-const CANCELLED_AT_ONCE: usize = 100;
 
 /// After this long a delivery is given up.
 pub(super) fn give_up_after(config: &Webhook) -> Duration {
@@ -347,51 +345,6 @@ impl Mailbox {
         });
         Ok(Some((deliveries, stored)))
     }
-
-    /// Cancels deliveries to destinations that are not configured any more, some
-    /// at a time.
-    fn cancel_removed(
-        &mut self,
-        db: &impl Database,
-        configured: &[DestinationId],
-    ) -> Result<(), MailboxError> {
-        let mut left = CANCELLED_AT_ONCE;
-        let fresh: Vec<DestinationId> = self
-            .first_attempts
-            .firsts()
-            .map(|(id, _)| id)
-            .filter(|id| !configured.contains(id))
-            .collect();
-        for id in fresh {
-            while left > 0
-                && let Some(event) = self.first_attempts.first(id)
-            {
-                self.end(db, event, id, State::Cancelled)?;
-                self.first_attempts.take(event, id);
-                left = left.saturating_sub(1);
-            }
-        }
-        let waiting: Vec<DestinationId> = self
-            .waiting
-            .iter()
-            .copied()
-            .filter(|id| !configured.contains(id))
-            .collect();
-        for id in waiting {
-            let out = self.in_flight_to(id);
-            let rows = waiting::first(db, id, left.saturating_add(out))?;
-            if rows.is_empty() && left > 0 {
-                self.waiting.remove(&id);
-            }
-            for row in rows {
-                if left > 0 && !self.in_flight.contains_key(&(row.event, id)) {
-                    self.end(db, row.event, id, State::Cancelled)?;
-                    left = left.saturating_sub(1);
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Whether a delivery's time is over. One that has not been attempted since it was
@@ -430,38 +383,4 @@ fn park(
     waiting::insert(db, destination, &row, &history)?;
     deliveries.save(db, event)?;
     Ok(!deliveries.is_fresh())
-}
-
-/// What is relayed of an event.
-pub(super) struct Payload {
-    pub(super) envelope: Envelope,
-    pub(super) body: Vec<u8>,
-}
-
-impl Payload {
-    /// From the event's row, whose first columns are `envelope` and `body`, or from
-    /// `payloads`; `None` when it is not kept any more.
-    pub(super) fn read(
-        db: &impl Database,
-        event: Sequence,
-        row: &Row,
-    ) -> Result<Option<Self>, MailboxError> {
-        if !row.is_null(0)? {
-            return Self::of(row).map(Some);
-        }
-        db.run(
-            "SELECT envelope, body FROM payloads WHERE seq = ?",
-            &[sql::sequence(event)],
-        )?
-        .first()
-        .map(Self::of)
-        .transpose()
-    }
-
-    fn of(row: &Row) -> Result<Self, MailboxError> {
-        Ok(Self {
-            envelope: sql::read_json(row, 0, "an event's envelope")?,
-            body: sql::read_bytes(row, 1)?,
-        })
-    }
 }

@@ -3,7 +3,7 @@
 use super::{
     Mailbox, MailboxError,
     deliveries::{Deliveries, History, Record, State},
-    lease::Payload,
+    payload::Payload,
     sql,
     view::{AttemptView, DeliveryView, EventPage, EventQuery, EventView},
     waiting,
