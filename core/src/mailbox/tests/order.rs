@@ -165,6 +165,45 @@ fn a_long_backlog_of_one_destination_is_moved_aside() {
 }
 
 #[test]
+fn the_cursor_does_not_pass_a_first_attempt_that_is_out_or_given_back() {
+    for give_back in [false, true] {
+        let mut rig = Rig::new(1);
+        let old = rig.take("old");
+        let job = rig.lease_one();
+        if give_back {
+            rig.mailbox.abandon(&job);
+            // It is held back while the others go.
+            rig.mailbox
+                .first_attempts
+                .take(old.sequence, job.destination);
+        }
+        for n in 0..300 {
+            rig.take(&n.to_string());
+            let job = rig.lease_one();
+            rig.finish(&job, 200);
+        }
+        if give_back {
+            rig.mailbox
+                .first_attempts
+                .put(old.sequence, job.destination);
+        }
+        rig.end_run();
+        rig.assert_cursor();
+        rig.reopen();
+        assert_eq!(ids(&rig.lease(6)), [old]);
+        // Once it is done, the next opening counts what lies behind it, and the
+        // cursor moves past them all.
+        rig.reopen();
+        assert_eq!(rig.run(200), 1);
+        rig.reopen();
+        rig.take("next");
+        assert_eq!(rig.run(200), 1);
+        let cursor = rig.number("SELECT value FROM meta WHERE name = 'cursor'");
+        assert!(cursor > old.sequence.number());
+    }
+}
+
+#[test]
 fn jobs_of_one_event_share_its_body() {
     let mut rig = Rig::new(3);
     rig.offer(vec![event("1", &[7; 100_000])]);
