@@ -126,6 +126,12 @@ impl Mailbox {
         } else if record.state.status() != crate::delivery::Status::Pending {
             // Ended while it was out: the attempt is kept, the end stands.
             Err(record.state)
+        } else if !config
+            .destinations
+            .iter()
+            .any(|known| known.id == destination)
+        {
+            Err(State::Cancelled)
         } else {
             let end = row.since.plus(give_up_after(config));
             retry::next_delay(&config.retry, row.tries, jitter)

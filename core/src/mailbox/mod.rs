@@ -21,6 +21,8 @@ mod finish;
 mod fresh;
 mod lease;
 mod list;
+mod payload;
+mod removed;
 mod resend;
 mod schema;
 mod sql;
