@@ -157,7 +157,7 @@ async fn from_kv(env: &Env, id: &WebhookId) -> Option<Webhook> {
     // the Registry, no more.
     let get = env.kv("KV").ok()?.get(&kv_key(id));
     let text = clock::within(KV_PATIENCE, get.text()).await?.ok()??;
-    serde_json::from_str(&text).ok()
+    serde_json::from_slice(text.as_bytes()).ok()
 }
 
 /// Leaves a configuration in KV, beside the answer.

@@ -13,7 +13,7 @@ use serde_json::json;
 use tram_core::{
     ids::{EventId, WebhookId},
     mailbox::{
-        merge::{MOST_MAILBOXES, merge, resend_body},
+        merge::{MOST_MAILBOXES, events_json, merge, resend_body},
         view::EventQuery,
     },
     messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, Reveal, Write},
@@ -232,10 +232,7 @@ impl Manager<'_> {
             }
         }
         let page = merge(pages, usize::try_from(query.per_page).unwrap_or(1));
-        Ok(answers::json(
-            200,
-            &json!({ "data": page.data, "next_cursor": page.next }),
-        )?)
+        Ok(answers::json_text(200, events_json(&page))?)
     }
 
     /// The Mailboxes that a list must ask.
@@ -296,7 +293,7 @@ impl Manager<'_> {
         )
         .await?
         {
-            MailboxReply::Event(event) => Ok(answers::json(200, &event)?),
+            MailboxReply::Event(event) => Ok(answers::json_text(200, event.get().to_owned())?),
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
         }

@@ -49,7 +49,7 @@ pub(crate) async fn accept(
     accept: &Accept,
 ) -> Result<AcceptReply, CallError> {
     let name = mailbox_name(webhook, shard);
-    call(env, "MAILBOX", &name, ACCEPT, &accept.to_bytes()).await
+    understood(&call(env, "MAILBOX", &name, ACCEPT, &accept.to_bytes()).await?)
 }
 
 /// Asks a shard something else.
@@ -77,16 +77,20 @@ async fn ask<Q: Serialize, A: DeserializeOwned>(
     question: &Q,
 ) -> Result<A, CallError> {
     let question = serde_json::to_vec(question).map_err(CallError::Garbled)?;
-    call(env, binding, name, ASK, &question).await
+    understood(&call(env, binding, name, ASK, &question).await?)
 }
 
-async fn call<A: DeserializeOwned>(
+fn understood<A: DeserializeOwned>(answer: &[u8]) -> Result<A, CallError> {
+    serde_json::from_slice(answer).map_err(CallError::Garbled)
+}
+
+async fn call(
     env: &Env,
     binding: &str,
     name: &str,
     path: &str,
     bytes: &[u8],
-) -> Result<A, CallError> {
+) -> Result<Vec<u8>, CallError> {
     let mut response = match send(&stub(env, binding, name)?, path, bytes).await {
         // A stub that has failed stays broken: the second try takes a new one.
         Err(error) if worth_another_try(&error) => {
@@ -98,7 +102,7 @@ async fn call<A: DeserializeOwned>(
     if status != 200 {
         return Err(CallError::Failed(status));
     }
-    serde_json::from_slice(&response.bytes().await?).map_err(CallError::Garbled)
+    Ok(response.bytes().await?)
 }
 
 fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Error> {

@@ -7,10 +7,11 @@
 use crate::{
     event::{DedupeKey, Envelope, NewEvent, Summary},
     ids::{DestinationId, EventId, Sequence, WebhookId},
-    mailbox::view::{EventPage, EventQuery, EventView},
+    mailbox::view::EventQuery,
     webhook::Webhook,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// First byte of an accept; grows when its shape changes.
 const ACCEPT_VERSION: u8 = 1;
@@ -207,13 +208,23 @@ pub enum MailboxReply {
     /// Done.
     Done,
     /// A page.
-    Events(EventPage),
-    /// One event.
-    Event(Box<EventView>),
+    Events(ShownEvents),
+    /// One event, as it is shown.
+    Event(Box<RawValue>),
     /// How many deliveries were queued.
     Queued(u32),
     /// There is no such event (or destination).
     NotFound,
+}
+
+/// A page of one Mailbox's events, newest first. What is shown of each is written
+/// by the Mailbox and passed on as it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ShownEvents {
+    /// The events with their ids, by which pages are merged.
+    pub data: Vec<(EventId, Box<RawValue>)>,
+    /// Where the next page begins, when there is more: give it as `before`.
+    pub next: Option<EventId>,
 }
 
 /// What the Worker asks of the Registry.

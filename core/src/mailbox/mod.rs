@@ -138,7 +138,7 @@ impl Mailbox {
         }
         mailbox.config = match schema::meta(db, CONFIG)? {
             Some(Value::Text(json)) => Some(
-                serde_json::from_str(&json)
+                serde_json::from_slice(json.as_bytes())
                     .map_err(|_| MailboxError::Unreadable("the configuration"))?,
             ),
             Some(_) => return Err(MailboxError::Unreadable("the configuration")),
@@ -272,9 +272,9 @@ impl Mailbox {
                 self.retire(db, webhook)?;
                 MailboxReply::Done
             }
-            MailboxRequest::List(query) => MailboxReply::Events(self.list(db, &query)?),
+            MailboxRequest::List(query) => MailboxReply::Events(self.list(db, &query)?.shown()?),
             MailboxRequest::Get(sequence) => match self.get(db, sequence)? {
-                Some(event) => MailboxReply::Event(Box::new(event)),
+                Some(event) => MailboxReply::Event(event.shown()?),
                 None => MailboxReply::NotFound,
             },
             MailboxRequest::Resend {
