@@ -16,7 +16,7 @@ use std::{cell::RefCell, time::Duration};
 use tram_core::{
     delivery::{Job, Verdict},
     mailbox::{Mailbox as Core, MailboxError},
-    messages::{Accept, MailboxRequest},
+    messages::{self, Accept, MailboxRequest, NotUnderstood},
     time::Timestamp,
 };
 use worker::{
@@ -52,12 +52,10 @@ enum Trouble {
     Core(#[from] MailboxError),
     #[error("the runtime failed: {0}")]
     Runtime(#[from] worker::Error),
-    #[error("the request was not understood")]
-    NotUnderstood,
+    #[error("a message could not be read or written: {0}")]
+    Message(#[from] NotUnderstood),
     #[error("the object was called while it was busy with itself")]
     Busy,
-    #[error("the answer could not be written: {0}")]
-    Answer(#[from] serde_json::Error),
 }
 
 impl DurableObject for Mailbox {
@@ -97,15 +95,14 @@ impl Mailbox {
         let bytes = request.bytes().await?;
         self.ready().await?;
         if path == objects::ACCEPT {
-            let accept = Accept::from_bytes(&bytes).map_err(|_| Trouble::NotUnderstood)?;
+            let accept = Accept::from_bytes(&bytes)?;
             let accepted = self.with(|core, db| core.accept(db, &accept, clock::now()))?;
             if accepted.wake {
                 self.wake.raise();
             }
-            return Ok(serde_json::to_vec(&accepted.reply)?);
+            return Ok(messages::to_bytes(&accepted.reply)?);
         }
-        let question: MailboxRequest =
-            serde_json::from_slice(&bytes).map_err(|_| Trouble::NotUnderstood)?;
+        let question: MailboxRequest = messages::from_bytes(&bytes)?;
         let reply = self.with(|core, db| {
             let now = clock::now();
             let reply = core.handle(db, question, now)?;
@@ -114,7 +111,7 @@ impl Mailbox {
         })?;
         // A resend or a new configuration may have made something due.
         self.wake.raise();
-        Ok(serde_json::to_vec(&reply)?)
+        Ok(messages::to_bytes(&reply)?)
     }
 
     /// Opens the core on first use in this instance.

@@ -9,7 +9,6 @@ use crate::{
     station,
 };
 use futures_util::future;
-use serde_json::json;
 use tram_core::{
     ids::{EventId, WebhookId},
     mailbox::{
@@ -293,7 +292,7 @@ impl Manager<'_> {
         )
         .await?
         {
-            MailboxReply::Event(event) => Ok(answers::json_text(200, event.get().to_owned())?),
+            MailboxReply::Event(event) => Ok(answers::json_text(200, event)?),
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
         }
@@ -307,7 +306,9 @@ impl Manager<'_> {
             destination,
         };
         match objects::mailbox(self.env, &id.webhook, id.shard, &request).await? {
-            MailboxReply::Queued(queued) => Ok(answers::json(202, &json!({ "queued": queued }))?),
+            MailboxReply::Queued(queued) => {
+                Ok(answers::json_text(202, format!("{{\"queued\":{queued}}}"))?)
+            }
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
         }

@@ -4,7 +4,10 @@
 use serde::{Serialize, de::DeserializeOwned};
 use tram_core::{
     ids::WebhookId,
-    messages::{Accept, AcceptReply, MailboxReply, MailboxRequest, RegistryReply, RegistryRequest},
+    messages::{
+        self, Accept, AcceptReply, MailboxReply, MailboxRequest, NotUnderstood, RegistryReply,
+        RegistryRequest,
+    },
 };
 use worker::{
     Env, Error, Method, Request, RequestInit, Response, Stub,
@@ -27,7 +30,7 @@ pub(crate) enum CallError {
     Failed(u16),
     /// Its answer was not understood.
     #[error("the object's answer was not understood: {0}")]
-    Garbled(serde_json::Error),
+    Garbled(NotUnderstood),
 }
 
 impl From<Error> for CallError {
@@ -49,7 +52,8 @@ pub(crate) async fn accept(
     accept: &Accept,
 ) -> Result<AcceptReply, CallError> {
     let name = mailbox_name(webhook, shard);
-    understood(&call(env, "MAILBOX", &name, ACCEPT, &accept.to_bytes()).await?)
+    let bytes = accept.to_bytes().map_err(CallError::Garbled)?;
+    understood(&call(env, "MAILBOX", &name, ACCEPT, &bytes).await?)
 }
 
 /// Asks a shard something else.
@@ -76,12 +80,12 @@ async fn ask<Q: Serialize, A: DeserializeOwned>(
     name: &str,
     question: &Q,
 ) -> Result<A, CallError> {
-    let question = serde_json::to_vec(question).map_err(CallError::Garbled)?;
+    let question = messages::to_bytes(question).map_err(CallError::Garbled)?;
     understood(&call(env, binding, name, ASK, &question).await?)
 }
 
 fn understood<A: DeserializeOwned>(answer: &[u8]) -> Result<A, CallError> {
-    serde_json::from_slice(answer).map_err(CallError::Garbled)
+    messages::from_bytes(answer).map_err(CallError::Garbled)
 }
 
 async fn call(

@@ -6,9 +6,10 @@ use crate::{
     body::{self, Body},
     clock,
     configs::{self, Found, Known},
-    glance, objects, station,
+    glance, log, objects, station,
 };
 use futures_util::future::{self, Either};
+use std::cell::Cell;
 use tram_core::{
     event::NewEvent,
     headers::Headers,
@@ -19,7 +20,7 @@ use tram_core::{
     receive::{self, Intake},
     webhook::Webhook,
 };
-use worker::{Context, Env, Request, Response, Result, console_error, console_log};
+use worker::{Context, Env, Request, Response, Result, console_error};
 
 /// How often one request may find that the configuration has moved on.
 const RELOADS: usize = 3;
@@ -32,8 +33,20 @@ pub(crate) async fn handle(
     id: &str,
 ) -> Result<Response> {
     let started = clock::now();
+    let mut reason = None;
     let outcome = match WebhookId::parse(id) {
-        Some(id) => Receiver { env, context, id }.receive(&mut request).await,
+        Some(id) => {
+            let refusal = Cell::new(None);
+            let receiver = Receiver {
+                env,
+                context,
+                id,
+                refusal: &refusal,
+            };
+            let outcome = receiver.receive(&mut request).await;
+            reason = refusal.take();
+            outcome
+        }
         None => Err(Problem::webhook_not_found()),
     };
     let (response, outcome, status) = match outcome {
@@ -57,14 +70,14 @@ pub(crate) async fn handle(
             (response, outcome, problem.status)
         }
     };
-    let ms = clock::now().since(started).as_millis();
-    console_log!(
-        "{}",
-        serde_json::json!({
-            "at": "inbound", "webhook_id": id.chars().take(64).collect::<String>(),
-            "outcome": outcome, "status": status, "ms": u64::try_from(ms).unwrap_or(u64::MAX),
-        })
-    );
+    log::inbound(&log::Inbound {
+        // An id of ours is shorter; anything else need not fill the log.
+        webhook_id: if id.len() > 64 { "" } else { id },
+        outcome,
+        status,
+        ms: u64::try_from(clock::now().since(started).as_millis()).unwrap_or(u64::MAX),
+        reason,
+    });
     Ok(response)
 }
 
@@ -91,6 +104,8 @@ struct Receiver<'a> {
     env: &'a Env,
     context: &'a Context,
     id: WebhookId,
+    /// Why it was not proven: for the log.
+    refusal: &'a Cell<Option<&'static str>>,
 }
 
 /// Why a shard did not take its events.
@@ -116,12 +131,7 @@ impl Receiver<'_> {
                 Ok(intake) => intake,
                 Err(refusal) => {
                     let Some(newer) = self.refreshed(&known, false).await? else {
-                        console_log!(
-                            "{}",
-                            serde_json::json!({
-                                "at": "refused", "webhook_id": self.id, "reason": refusal.code(),
-                            })
-                        );
+                        self.refusal.set(Some(refusal.code()));
                         return Err(receive::unauthenticated());
                     };
                     known = newer;

@@ -115,11 +115,11 @@ impl super::Mailbox {
         if let Some(event) = self.first_attempts.beyond(db, self.last)? {
             consider(self.any_not_held(event.at().min(now)));
         }
-        for destination in &self.waiting {
+        for destination in self.waiting.keys() {
             // More rows than are in flight, so that one of them is not.
             let out = self.in_flight_to(*destination);
             for row in waiting::first(db, *destination, out.saturating_add(1))? {
-                if self.in_flight.contains_key(&(row.event, *destination)) {
+                if self.in_flight.has(&(row.event, *destination)) {
                     continue;
                 }
                 if configured(*destination) {

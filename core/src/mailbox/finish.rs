@@ -65,7 +65,7 @@ impl Mailbox {
         match db.atomically(|| self.record(db, config, event, destination, verdict, now, jitter)) {
             Ok(outcome) => {
                 if outcome.waits {
-                    self.waiting.insert(destination);
+                    self.waiting.insert(destination, ());
                 }
                 if outcome.settled {
                     self.first_attempts.settled();
@@ -78,7 +78,7 @@ impl Mailbox {
                 if source == Source::Event {
                     self.first_attempts.put(event, destination);
                 }
-                self.waiting.insert(destination);
+                self.waiting.insert(destination, ());
                 self.armed = None;
                 Err(error)
             }

@@ -8,6 +8,7 @@
 use super::{
     Mailbox, MailboxError, Source,
     deliveries::{Deliveries, State},
+    few::Few,
     payload::Payload,
     sql,
     waiting::{self, Waiting},
@@ -19,11 +20,7 @@ use crate::{
     time::{HOUR, Timestamp},
     webhook::Webhook,
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    rc::Rc,
-    time::Duration,
-};
+use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 /// Reads of new events in one lease.
 const SCANS: u32 = 8;
@@ -36,8 +33,8 @@ pub(super) fn give_up_after(config: &Webhook) -> Duration {
 /// What one lease has read, so as not to read it twice.
 struct Found {
     /// Due rows of `waiting`, oldest first.
-    waiting: BTreeMap<DestinationId, VecDeque<Waiting>>,
-    events: BTreeMap<Sequence, Rc<StoredEvent>>,
+    waiting: Few<DestinationId, VecDeque<Waiting>>,
+    events: Few<Sequence, Rc<StoredEvent>>,
     scans_left: u32,
 }
 
@@ -116,7 +113,7 @@ impl Mailbox {
             .collect();
         let mut found = Found {
             waiting: self.read_waiting(db, &open, now, slots)?,
-            events: BTreeMap::new(),
+            events: Few::default(),
             scans_left: SCANS,
         };
         while jobs.len() < slots {
@@ -154,10 +151,10 @@ impl Mailbox {
         open: &[DestinationId],
         now: Timestamp,
         slots: usize,
-    ) -> Result<BTreeMap<DestinationId, VecDeque<Waiting>>, MailboxError> {
-        let mut found = BTreeMap::new();
+    ) -> Result<Few<DestinationId, VecDeque<Waiting>>, MailboxError> {
+        let mut found = Few::default();
         for id in open {
-            if !self.waiting.contains(id) {
+            if !self.waiting.has(id) {
                 continue;
             }
             let limit = slots.saturating_add(self.in_flight_to(*id));
@@ -166,7 +163,7 @@ impl Mailbox {
                 // Nothing waits there any more: it is not asked for again.
                 self.waiting.remove(id);
             }
-            rows.retain(|row| row.due <= now && !self.in_flight.contains_key(&(row.event, *id)));
+            rows.retain(|row| row.due <= now && !self.in_flight.has(&(row.event, *id)));
             found.insert(*id, rows);
         }
         Ok(found)
@@ -180,13 +177,17 @@ impl Mailbox {
         now: Timestamp,
         found: &mut Found,
     ) -> Result<Option<Candidate>, MailboxError> {
-        let out: BTreeMap<DestinationId, usize> = open
+        let out: Vec<(DestinationId, usize)> = open
             .iter()
             .map(|id| (*id, self.in_flight_to(*id)))
             .collect();
         // A slot stays free for each that has none out, up to half of all slots.
-        let all = out.values().sum::<usize>().saturating_add(free);
-        let idle = out.values().filter(|count| **count == 0).count();
+        let all = out
+            .iter()
+            .map(|(_, count)| count)
+            .sum::<usize>()
+            .saturating_add(free);
+        let idle = out.iter().filter(|(_, count)| *count == 0).count();
         let reserved = idle.min(all.div_euclid(2));
         let mut best: Option<(usize, Candidate)> = None;
         for (id, count) in out {
@@ -257,7 +258,7 @@ impl Mailbox {
         let scan = self.first_attempts.scan(db, self.last)?;
         for (event, destination) in scan.excess {
             let settled = db.atomically(|| park(db, event, destination, now))?;
-            self.waiting.insert(destination);
+            self.waiting.insert(destination, ());
             if settled {
                 self.first_attempts.settled();
             }

@@ -17,6 +17,7 @@
 mod accept;
 mod alarm;
 mod deliveries;
+mod few;
 mod finish;
 mod fresh;
 mod lease;
@@ -44,8 +45,8 @@ use crate::{
     time::Timestamp,
     webhook::Webhook,
 };
+use few::Few;
 use fresh::FirstAttempts;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a Mailbox could not do what it was asked. Nothing of it was done then,
 /// unless the database failed in saying that it was.
@@ -89,10 +90,10 @@ pub struct Mailbox {
     last: Sequence,
     first_attempts: FirstAttempts,
     /// Destinations that may have rows in `waiting`.
-    waiting: BTreeSet<DestinationId>,
-    in_flight: BTreeMap<(Sequence, DestinationId), Source>,
+    waiting: Few<DestinationId, ()>,
+    in_flight: Few<(Sequence, DestinationId), Source>,
     /// Destinations that asked to be left alone until then.
-    holds: BTreeMap<DestinationId, Timestamp>,
+    holds: Few<DestinationId, Timestamp>,
     running: bool,
     /// The alarm that is set for certain; `None` when there may be none.
     armed: Option<Timestamp>,
@@ -126,9 +127,9 @@ impl Mailbox {
             retired,
             last: Sequence::default(),
             first_attempts: FirstAttempts::default(),
-            waiting: BTreeSet::new(),
-            in_flight: BTreeMap::new(),
-            holds: BTreeMap::new(),
+            waiting: Few::default(),
+            in_flight: Few::default(),
+            holds: Few::default(),
             running: false,
             armed: alarm.filter(|at| !alarm::is_lost(*at, now)),
             recent_tests: Vec::new(),
@@ -158,7 +159,7 @@ impl Mailbox {
             mailbox.last = sql::read_sequence(row, 0)?;
         }
         mailbox.first_attempts = FirstAttempts::open(db, mailbox.last)?;
-        mailbox.waiting = waiting::destinations(db)?.into_iter().collect();
+        mailbox.waiting.extend(waiting::destinations(db)?);
         Ok(mailbox)
     }
 
@@ -243,9 +244,9 @@ impl Mailbox {
             retired: true,
             last: self.last,
             first_attempts: FirstAttempts::default(),
-            waiting: BTreeSet::new(),
-            in_flight: BTreeMap::new(),
-            holds: BTreeMap::new(),
+            waiting: Few::default(),
+            in_flight: Few::default(),
+            holds: Few::default(),
             running: self.running,
             armed: self.armed,
             recent_tests: Vec::new(),

@@ -33,7 +33,7 @@ impl Mailbox {
         }
         let waiting: Vec<DestinationId> = self
             .waiting
-            .iter()
+            .keys()
             .copied()
             .filter(|id| !configured.contains(id))
             .collect();
@@ -44,7 +44,7 @@ impl Mailbox {
                 self.waiting.remove(&id);
             }
             for row in rows {
-                if left > 0 && !self.in_flight.contains_key(&(row.event, id)) {
+                if left > 0 && !self.in_flight.has(&(row.event, id)) {
                     self.end(db, row.event, id, State::Cancelled)?;
                     left = left.saturating_sub(1);
                 }

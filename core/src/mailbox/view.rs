@@ -8,7 +8,6 @@ use crate::{
     messages::ShownEvents,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 /// What a list of events is narrowed by. Times are RFC 3339 in the API; here
 /// they are milliseconds.
@@ -117,10 +116,8 @@ impl EventView {
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    pub fn shown(&self) -> Result<Box<RawValue>, MailboxError> {
-        serde_json::to_string(self)
-            .and_then(RawValue::from_string)
-            .map_err(|_| MailboxError::Unreadable("an event"))
+    pub fn shown(&self) -> Result<String, MailboxError> {
+        serde_json::to_string(self).map_err(|_| MailboxError::Unreadable("an event"))
     }
 }
 
