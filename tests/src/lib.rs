@@ -12,10 +12,12 @@
 
 mod api;
 mod client;
+mod fake_kv;
 mod http;
 mod origin;
 mod project;
 mod reply;
+mod sender;
 mod signature;
 mod station;
 mod wait;
@@ -23,8 +25,10 @@ mod watchdog;
 
 pub use api::Webhook;
 pub use client::{Answer, Client, Connection};
+pub use fake_kv::{Call, FakeKv};
 pub use origin::{Origin, Received};
 pub use reply::Reply;
+pub use sender::{casso, github_signature, hex, hmac_sha256, now, standard_webhooks, transaction};
 pub use signature::assert_signed;
-pub use station::{ADMIN_TOKEN, Builder, Shared, Station};
+pub use station::{ADMIN_TOKEN, Builder, ELSEWHERE, Shared, Station};
 pub use wait::{PATIENCE, wait_until};
