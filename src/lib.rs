@@ -14,6 +14,7 @@ mod objects;
 mod outbound;
 mod receive;
 mod registry_object;
+mod request;
 mod signal;
 mod station;
 

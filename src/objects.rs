@@ -1,6 +1,7 @@
 //! Calling the objects: bytes there, bytes back, tried again once where the
 //! platform says that helps.
 
+use crate::request;
 use serde::{Serialize, de::DeserializeOwned};
 use tram_core::{
     ids::WebhookId,
@@ -9,10 +10,7 @@ use tram_core::{
         RegistryRequest,
     },
 };
-use worker::{
-    Env, Error, Method, Request, RequestInit, Response, Stub,
-    js_sys::{Reflect, Uint8Array},
-};
+use worker::{Env, Error, Headers, Response, Stub, js_sys::Reflect};
 
 /// The route of an accept.
 pub(crate) const ACCEPT: &str = "/accept";
@@ -114,10 +112,8 @@ fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Error> {
 }
 
 async fn send(stub: &Stub, path: &str, bytes: &[u8]) -> Result<Response, Error> {
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_body(Some(Uint8Array::from(bytes).into()));
-    let request = Request::new_with_init(&format!("https://object{path}"), &init)?;
+    let url = ["https://object", path].concat();
+    let request = request::build("POST", &url, Headers::new(), Some(bytes))?;
     stub.fetch_with_request(request).await
 }
 
