@@ -93,7 +93,10 @@ impl Mailbox {
     async fn answer(&self, mut request: Request) -> Result<Vec<u8>, Trouble> {
         let path = request.path();
         let bytes = request.bytes().await?;
-        self.ready().await?;
+        if self.ready().await? {
+            // Awake again: an alarm that was lost is set again.
+            self.with(|core, db| core.ensure_armed(db, clock::now()))?;
+        }
         if path == objects::ACCEPT {
             let accept = Accept::from_bytes(&bytes)?;
             let accepted = self.with(|core, db| core.accept(db, &accept, clock::now()))?;
@@ -114,10 +117,10 @@ impl Mailbox {
         Ok(messages::to_bytes(&reply)?)
     }
 
-    /// Opens the core on first use in this instance.
-    async fn ready(&self) -> Result<(), Trouble> {
+    /// Opens the core on first use in this instance; says whether it was.
+    async fn ready(&self) -> Result<bool, Trouble> {
         if self.core.try_borrow().map_err(|_| Trouble::Busy)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let armed = self
             .state
@@ -127,10 +130,11 @@ impl Mailbox {
             .map(Timestamp::from_millis);
         let mut core = self.core.try_borrow_mut().map_err(|_| Trouble::Busy)?;
         // Another request may have opened it while this one waited.
-        if core.is_none() {
+        let opens = core.is_none();
+        if opens {
             *core = Some(Core::open(&self.database, armed, clock::now())?);
         }
-        Ok(())
+        Ok(opens)
     }
 
     fn with<T>(

@@ -123,14 +123,14 @@ impl Receiver<'_> {
         let headers: Headers = request.headers().entries().collect();
         // A refusal counts only if it is the Registry's configuration that refuses.
         while let Err(problem) = receive::precheck(&known.webhook, &method, &headers) {
-            known = self.refreshed(&known, false).await?.ok_or(problem)?;
+            known = self.refreshed(&known).await?.ok_or(problem)?;
         }
         let inbound = self.inbound(request, method, headers).await?;
         for _ in 0..RELOADS {
             let intake = match receive::receive(&known.webhook, &inbound, clock::now()) {
                 Ok(intake) => intake,
                 Err(refusal) => {
-                    let Some(newer) = self.refreshed(&known, false).await? else {
+                    let Some(newer) = self.refreshed(&known).await? else {
                         self.refusal.set(Some(refusal.code()));
                         return Err(receive::unauthenticated());
                     };
@@ -139,11 +139,17 @@ impl Receiver<'_> {
                     continue;
                 }
             };
+            // To drop what the filters do not want is a refusal too, and one that the
+            // Mailbox will not hear of.
+            if intake.events.is_empty() && !known.fresh {
+                known = self.found(configs::load(self.env, self.context, &self.id).await)?;
+                receive::precheck(&known.webhook, &inbound.method, &inbound.headers)?;
+                continue;
+            }
             match self.store(&known.webhook, &inbound, &intake).await {
                 Ok(taken) => return Ok(Done { intake, taken }),
                 Err(NotTaken::Stale) => {
-                    known =
-                        self.found(configs::refresh(self.env, self.context, &self.id, true).await)?;
+                    known = self.found(configs::load(self.env, self.context, &self.id).await)?;
                     receive::precheck(&known.webhook, &inbound.method, &inbound.headers)?;
                 }
                 Err(NotTaken::Unavailable(why)) => {
@@ -169,15 +175,11 @@ impl Receiver<'_> {
 
     /// The Registry's configuration, when it is another than the one that refused;
     /// `None` when the refusal stands.
-    async fn refreshed(
-        &self,
-        refused_by: &Known,
-        needed: bool,
-    ) -> std::result::Result<Option<Known>, Problem> {
+    async fn refreshed(&self, refused_by: &Known) -> std::result::Result<Option<Known>, Problem> {
         if refused_by.fresh {
             return Ok(None);
         }
-        match configs::refresh(self.env, self.context, &self.id, needed).await {
+        match configs::before_refusing(self.env, self.context, &self.id).await {
             Found::Known(known) => Ok(Some(known)),
             Found::Unknown => Err(Problem::webhook_not_found()),
             // Asked too often or out of reach: what is known must do.
