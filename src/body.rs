@@ -39,32 +39,38 @@ pub(crate) async fn read(request: &mut Request, limit: usize) -> Result<Body> {
             })
         }
         None => {
-            let (bytes, ended) = gather(&mut request.stream()?, limit).await?;
-            Ok(if ended {
-                Body::Whole(bytes)
-            } else {
-                Body::TooLarge
-            })
+            let mut bytes = Vec::new();
+            Ok(
+                if gather(&mut request.stream()?, limit, &mut bytes).await? {
+                    Body::Whole(bytes)
+                } else {
+                    Body::TooLarge
+                },
+            )
         }
     }
 }
 
-/// Reads up to `limit` bytes; says whether the stream ended within them.
+/// Reads up to `limit` bytes into `bytes`; says whether the stream ended within
+/// them. What has come stays there, also when the rest does not.
 ///
 /// # Errors
 /// When the stream fails.
-pub(crate) async fn gather(stream: &mut ByteStream, limit: usize) -> Result<(Vec<u8>, bool)> {
-    let mut bytes = Vec::new();
+pub(crate) async fn gather(
+    stream: &mut ByteStream,
+    limit: usize,
+    bytes: &mut Vec<u8>,
+) -> Result<bool> {
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;
         let room = limit.saturating_sub(bytes.len());
         if chunk.len() > room {
             bytes.extend(chunk.into_iter().take(room));
-            return Ok((bytes, false));
+            return Ok(false);
         }
         bytes.extend(chunk);
     }
-    Ok((bytes, true))
+    Ok(true)
 }
 
 #[wasm_bindgen(module = "/src/gunzip.js")]

@@ -2,6 +2,8 @@
 //! destination's time, and reports what came of it.
 
 use crate::{body, clock};
+use futures_util::future::{self, Either};
+use std::pin::pin;
 use tram_core::{
     delivery::{Answer, Failure, Job, Response, Verdict},
     destination_url::Station,
@@ -10,8 +12,8 @@ use tram_core::{
     webhook::Webhook,
 };
 use worker::{
-    AbortController, AbortSignal, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    Result, js_sys::Uint8Array,
+    AbortController, AbortSignal, Delay, Fetch, Headers, Method, Request, RequestInit,
+    RequestRedirect, Result, js_sys::Uint8Array,
 };
 
 /// Makes one attempt of `job`; `None` when its destination is configured no more.
@@ -46,33 +48,37 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
     Some(relay::judge(destination, job.number, response, ended_at))
 }
 
-/// Sends and reads as much of the answer as is needed, within the time-out.
+/// Sends and reads as much of the answer as is needed.
 async fn send(outgoing: &Outgoing<'_>) -> Result<Answer, Failure> {
     let abort = AbortController::default();
-    let signal = abort.signal();
-    let exchange = exchange(outgoing, &signal);
-    let answer = clock::within(outgoing.timeout, exchange)
-        .await
-        .unwrap_or(Err(Failure::Timeout));
+    let answer = exchange(outgoing, &abort.signal()).await;
     // Whatever of the answer is unread is not wanted: free the connection.
     abort.abort();
     answer
 }
 
+/// One time-out for all of it. Once there is a status, running out of time ends the
+/// body and not the answer: what a body without an end means is the core's to say.
 async fn exchange(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Result<Answer, Failure> {
-    let request = build(outgoing).map_err(connection)?;
-    let mut response = Fetch::Request(request)
-        .send_with_signal(signal)
-        .await
-        .map_err(connection)?;
+    let request = Fetch::Request(build(outgoing).map_err(connection)?);
+    let mut time_out = pin!(Delay::from(outgoing.timeout));
+    let sent = pin!(request.send_with_signal(signal));
+    let mut response = match future::select(sent, time_out.as_mut()).await {
+        Either::Left((response, _)) => response.map_err(connection)?,
+        Either::Right(_) => return Err(Failure::Timeout),
+    };
     let retry_after = response.headers().get("retry-after").ok().flatten();
-    let (body, body_incomplete) = match response.stream() {
-        Ok(mut stream) => match body::gather(&mut stream, outgoing.read_limit).await {
-            Ok((bytes, _)) => (bytes, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
-        },
+    let mut body = Vec::new();
+    let body_incomplete = match response.stream() {
+        Ok(mut stream) => {
+            let gathering = pin!(body::gather(&mut stream, outgoing.read_limit, &mut body));
+            match future::select(gathering, time_out).await {
+                Either::Left((gathered, _)) => gathered.err().map(connection),
+                Either::Right(_) => Some(Failure::Timeout),
+            }
+        }
         // A response without a body has no stream.
-        Err(_) => (Vec::new(), None),
+        Err(_) => None,
     };
     Ok(Answer {
         status: response.status_code(),

@@ -69,12 +69,12 @@ pub struct Answer {
     /// The beginning of the body: at most 64 KiB where `strict` asks for it, else
     /// at most the 1 KiB that is kept.
     pub body: Vec<u8>,
-    /// The body could not be read to the end of what was needed (time-out, broken
-    /// connection).
-    pub body_incomplete: Option<String>,
+    /// Why the body could not be read to the end of what was needed, when it could
+    /// not: time-out, broken connection.
+    pub body_incomplete: Option<Failure>,
 }
 
-/// Why there was no answer.
+/// Why there was no answer, or no end of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Not within the destination's `timeout_seconds`.

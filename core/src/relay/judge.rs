@@ -16,8 +16,9 @@ const KEPT_OF_REASON: usize = 300;
 ///
 /// A 2xx means taken, however its body ends; where the destination is `strict`,
 /// the body must also say so ([`success_in`]). A redirect is a failure like any
-/// other. That the *server* is down is said by no connection, no answer in time,
-/// 5xx and 429, never by an answer that refuses this one event.
+/// other. That the *server* is down is said by no connection, no answer in time
+/// (its body included, where that is needed), 5xx and 429, never by an answer that
+/// refuses this one event.
 #[must_use]
 pub fn judge(
     destination: &Destination,
@@ -39,8 +40,13 @@ pub fn judge(
             attempt.error = complaint(destination, &answer);
             attempt.response_body = beginning_of(&answer.body);
             let asks_to_wait = matches!(answer.status, 429 | 503);
+            let down = match answer.status {
+                429 | 500..=599 => true,
+                200..=299 => destination.strict && answer.body_incomplete == Some(Failure::Timeout),
+                _ => false,
+            };
             (
-                matches!(answer.status, 429 | 500..=599),
+                down,
                 answer
                     .retry_after
                     .filter(|_| asks_to_wait)
@@ -48,16 +54,12 @@ pub fn judge(
             )
         }
         Err(failure) => {
-            let (error, server_down) = match failure {
-                Failure::Timeout => (
-                    format!("timed out after {} s", timeout_seconds(destination)),
-                    true,
-                ),
-                Failure::Connection(why) => (because("no connection", &why), true),
-                Failure::Forbidden(why) => (because("not sent", &why), false),
-            };
-            attempt.error = Some(error);
-            (server_down, None)
+            attempt.error = Some(match &failure {
+                Failure::Timeout => timed_out(destination),
+                Failure::Connection(why) => because("no connection", why),
+                Failure::Forbidden(why) => because("not sent", why),
+            });
+            (!matches!(failure, Failure::Forbidden(_)), None)
         }
     };
     Verdict {
@@ -72,7 +74,7 @@ pub fn judge(
 fn complaint(destination: &Destination, answer: &Answer) -> Option<String> {
     let status = answer.status;
     match status {
-        200..=299 if destination.strict => strict_complaint(answer),
+        200..=299 if destination.strict => strict_complaint(destination, answer),
         200..=299 => None,
         300..=399 => Some(format!(
             "the origin answered {status}: redirects are not followed, configure the URL it leads to"
@@ -81,8 +83,12 @@ fn complaint(destination: &Destination, answer: &Answer) -> Option<String> {
     }
 }
 
-fn strict_complaint(answer: &Answer) -> Option<String> {
-    if let Some(why) = &answer.body_incomplete {
+fn strict_complaint(destination: &Destination, answer: &Answer) -> Option<String> {
+    if let Some(failure) = &answer.body_incomplete {
+        let why = match failure {
+            Failure::Timeout => &timed_out(destination),
+            Failure::Connection(why) | Failure::Forbidden(why) => why,
+        };
         return Some(because("strict: the body did not come to its end", why));
     }
     if success_in(&answer.body) {
@@ -110,6 +116,10 @@ pub fn success_in(body: &[u8]) -> bool {
         Some(Value::Number(number)) => number.as_f64() == Some(1.0),
         _ => false,
     }
+}
+
+fn timed_out(destination: &Destination) -> String {
+    format!("timed out after {} s", timeout_seconds(destination))
 }
 
 /// A sentence, and the reason where there is one.
@@ -173,7 +183,7 @@ mod tests {
         }
     }
 
-    /// `[strict] 503 [retry-after: 30] [broken] [body]` as an answer, or
+    /// `[strict] 503 [retry-after: 30] [broken|stalled] [body]` as an answer, or
     /// `timeout`, `connection`, `forbidden`.
     fn judged(scenario: &str) -> Verdict {
         let (strict, scenario) = match scenario.strip_prefix("strict ") {
@@ -193,10 +203,14 @@ mod tests {
                     }
                     None => (None, rest),
                 };
-                let (body_incomplete, rest) = match rest.strip_prefix(" broken") {
-                    Some(rest) => (Some("connection reset".to_owned()), rest),
-                    None => (None, rest),
-                };
+                let endings = [
+                    (" broken", Failure::Connection("connection reset".into())),
+                    (" stalled", Failure::Timeout),
+                ];
+                let ending = endings
+                    .into_iter()
+                    .find_map(|(word, why)| Some((Some(why), rest.strip_prefix(word)?)));
+                let (body_incomplete, rest) = ending.unwrap_or((None, rest));
                 Ok(Answer {
                     status: status.parse().unwrap(),
                     retry_after,
@@ -218,6 +232,8 @@ mod tests {
             "200 {\"success\":false}",
             "200 broken",
             "202 broken {\"succ",
+            "200 stalled",
+            "201 stalled {\"success\":false}",
             "strict 200 {\"success\":true}",
             "strict 201 {\"success\":1,\"more\":[1,{}]}",
             "200 retry-after: 30",
@@ -279,6 +295,14 @@ mod tests {
             up,
             "strict: the body did not come to its end: connection reset",
         );
+        check(
+            "strict 200 stalled {\"success\":true}",
+            down,
+            "strict: the body did not come to its end: timed out after 5 s",
+        );
+        check("strict 404 stalled", up, "the origin answered 404");
+        check("404 stalled", up, "the origin answered 404");
+        check("500 stalled", down, "the origin answered 500");
     }
 
     #[test]
@@ -419,14 +443,21 @@ mod tests {
             strict: bool,
             retry_after in proptest::option::of("\\PC{0,40}"),
             body in proptest::collection::vec(any::<u8>(), 0..3_000),
-            body_incomplete in proptest::option::of("\\PC{0,400}"),
+            body_incomplete in proptest::option::of(prop_oneof![
+                Just(Failure::Timeout),
+                "\\PC{0,400}".prop_map(Failure::Connection),
+            ]),
         ) {
+            let too_late = strict && (200..300).contains(&status) && body_incomplete == Some(Failure::Timeout);
             let answer = Answer { status, retry_after, body, body_incomplete };
             let verdict = judge(&destination(strict), 1, response(Ok(answer)), NOW);
             prop_assert_eq!(verdict.taken, verdict.attempt.error.is_none());
             prop_assert!(!verdict.taken || (200..300).contains(&status));
             prop_assert!(verdict.attempt.response_body.len() <= KEPT_OF_ANSWER);
-            prop_assert_eq!(verdict.server_down, status == 429 || (500..600).contains(&status));
+            prop_assert_eq!(
+                verdict.server_down,
+                too_late || status == 429 || (500..600).contains(&status)
+            );
         }
 
         #[test]
