@@ -11,6 +11,7 @@
 //! starts one for itself. Unix only: stations are killed by process group.
 
 mod api;
+mod casso;
 mod client;
 mod http;
 mod origin;
@@ -22,9 +23,10 @@ mod wait;
 mod watchdog;
 
 pub use api::Webhook;
+pub use casso::casso_body;
 pub use client::{Answer, Client, Connection};
 pub use origin::{Origin, Received};
 pub use reply::Reply;
-pub use signature::assert_signed;
+pub use signature::{assert_signed, signature};
 pub use station::{ADMIN_TOKEN, Builder, Shared, Station};
 pub use wait::{PATIENCE, wait_until};

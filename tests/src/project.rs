@@ -4,7 +4,8 @@
 //! The environment says what to use: `TRAM_NODE` (default
 //! `node_modules/.bin/node`), `TRAM_WRANGLER` (default
 //! `node_modules/wrangler/bin/wrangler.js`), `TRAM_BUILD` (default `build`, the
-//! folder of the built Worker).
+//! folder of the built Worker), `TRAM_SQL_SUITE_BUILD` (default
+//! `tests/sql-suite/build`, that of the Worker for the SQL suite).
 
 use std::{
     env, fs, io,
@@ -21,19 +22,44 @@ pub(crate) fn wrangler() -> PathBuf {
     from_environment("TRAM_WRANGLER", "node_modules/wrangler/bin/wrangler.js")
 }
 
-/// Copies the built Worker into `folder`, so that a rebuild disturbs nobody, and
-/// puts the configuration beside it.
-pub(crate) fn lay_out(folder: &Path) -> io::Result<()> {
-    let build = from_environment("TRAM_BUILD", "build");
-    copy(&build, folder)
-        .map_err(|why| advise(&build, &why, "build the Worker first: npm run build"))?;
-    let configuration = root().join("wrangler.toml");
-    let text = fs::read_to_string(&configuration)
-        .map_err(|why| advise(&configuration, &why, "it is part of the project"))?;
-    fs::write(folder.join("wrangler.toml"), without_build(&text)?)
+/// A built Worker and its configuration.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    build: PathBuf,
+    configuration: PathBuf,
+    how_to_build: &'static str,
 }
 
-/// The project's configuration, serving the copied Worker as it is. Everything
+impl Worker {
+    /// The one that is deployed.
+    pub(crate) fn tram() -> Self {
+        Self {
+            build: from_environment("TRAM_BUILD", "build"),
+            configuration: root().join("wrangler.toml"),
+            how_to_build: "build the Worker first: npm run build",
+        }
+    }
+
+    /// The one that runs the core's SQL suite.
+    pub(crate) fn sql_suite() -> Self {
+        Self {
+            build: from_environment("TRAM_SQL_SUITE_BUILD", "tests/sql-suite/build"),
+            configuration: root().join("tests/sql-suite/wrangler.toml"),
+            how_to_build: "build its Worker first: npm run build -- tests/sql-suite",
+        }
+    }
+
+    /// Copies it into `folder`, so that a rebuild disturbs nobody, and puts the
+    /// configuration beside it.
+    pub(crate) fn lay_out(&self, folder: &Path) -> io::Result<()> {
+        copy(&self.build, folder).map_err(|why| advise(&self.build, &why, self.how_to_build))?;
+        let text = fs::read_to_string(&self.configuration)
+            .map_err(|why| advise(&self.configuration, &why, "it is part of the project"))?;
+        fs::write(folder.join("wrangler.toml"), without_build(&text)?)
+    }
+}
+
+/// A Worker's configuration, serving the copy as it is. Everything
 /// else, such as bindings and migrations, stays.
 fn without_build(configuration: &str) -> io::Result<String> {
     let mut configuration: toml_edit::DocumentMut =
