@@ -93,10 +93,13 @@ impl Manager<'_> {
         // What providers there are is no secret.
         if let ["providers"] = parts {
             return match method.as_str() {
-                "GET" => Ok(answers::json_text(
-                    200,
-                    view::providers_json(providers::ALL),
-                )?),
+                "GET" => {
+                    query::none(&self.query())?;
+                    Ok(answers::json_text(
+                        200,
+                        view::providers_json(providers::ALL),
+                    )?)
+                }
                 _ => Err(Problem::method_not_allowed(&["GET"]).into()),
             };
         }
@@ -162,6 +165,7 @@ impl Manager<'_> {
 
     async fn delete(&mut self, id: &str) -> Answer {
         let id = webhook_id(id)?;
+        query::none(&self.query())?;
         match self.ask(&RegistryRequest::Delete(id)).await? {
             RegistryReply::Deleted(webhooks) => {
                 self.forget(&webhooks);
@@ -195,8 +199,9 @@ impl Manager<'_> {
         }
     }
 
-    /// A request that is answered with one webhook.
+    /// A request without parameters that is answered with one webhook.
     async fn one(&mut self, question: RegistryRequest, status: u16) -> Answer {
+        query::none(&self.query())?;
         let changes = !matches!(question, RegistryRequest::Get(_));
         match self.ask(&question).await? {
             RegistryReply::Webhook {
@@ -284,6 +289,7 @@ impl Manager<'_> {
 
     async fn event(&mut self, id: &str) -> Answer {
         let id = event_id(id)?;
+        query::none(&self.query())?;
         match objects::mailbox(
             self.env,
             &id.webhook,
@@ -300,6 +306,7 @@ impl Manager<'_> {
 
     async fn resend(&mut self, id: &str) -> Answer {
         let id = event_id(id)?;
+        query::none(&self.query())?;
         let destination = resend_body(&self.bytes().await?)?;
         let request = MailboxRequest::Resend {
             sequence: id.sequence,

@@ -3,7 +3,7 @@
 
 use crate::{
     client::{Answer, Client},
-    project::{self, Surroundings},
+    project::{self, Surroundings, Worker},
     wait::{PATIENCE, wait_until},
     watchdog::Watchdog,
 };
@@ -138,6 +138,19 @@ impl Station {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
             surroundings: Surroundings::default(),
+        }
+    }
+
+    /// The Worker that runs the core's SQL suite in an object, in a station's stead.
+    /// It takes no variables.
+    #[must_use]
+    pub fn sql_suite() -> Builder {
+        Builder {
+            variables: BTreeMap::new(),
+            surroundings: Surroundings {
+                worker: Worker::SqlSuite,
+                ..Surroundings::default()
+            },
         }
     }
 
