@@ -61,7 +61,7 @@ impl Worker {
 }
 
 /// The Worker and what stands around it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Surroundings {
     /// The Worker itself.
     pub(crate) worker: Worker,
@@ -72,7 +72,7 @@ pub(crate) struct Surroundings {
 }
 
 /// The KV namespace.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Kv {
     /// The runtime's own.
     #[default]
