@@ -7,7 +7,7 @@
 use crate::clock;
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 use tram_core::{
-    event::DedupeKey,
+    event::NewEvent,
     ids::WebhookId,
     time::{MINUTE, Timestamp},
     webhook::Webhook,
@@ -24,15 +24,24 @@ thread_local! {
     static REPEATS: RefCell<HashMap<WebhookId, Timestamp>> = RefCell::default();
 }
 
-fn marker(key: &DedupeKey) -> String {
+/// What is behind a marker: the hash of the body. One with another body is a
+/// conflict, which is for the Mailbox to note.
+fn value(event: &NewEvent) -> String {
+    hex(&event.body_sha256)
+}
+
+fn marker(event: &NewEvent) -> String {
+    format!("seen:{}", hex(&event.key))
+}
+
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    let mut name = String::with_capacity(69);
-    name.push_str("seen:");
-    for byte in key {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
         // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
+        let _ = write!(text, "{byte:02x}");
     }
-    name
+    text
 }
 
 /// Whether this isolate has lately seen repeats for the webhook.
@@ -42,20 +51,21 @@ pub(crate) fn repeats_coming(webhook: &WebhookId) -> bool {
 }
 
 /// Whether there is a marker; returns only if so, or when KV has said no.
-pub(crate) async fn look(env: &Env, key: &DedupeKey) -> bool {
+pub(crate) async fn look(env: &Env, event: &NewEvent) -> bool {
     let Ok(kv) = env.kv("KV") else { return false };
-    matches!(kv.get(&marker(key)).text().await, Ok(Some(_)))
+    let found = kv.get(&marker(event)).text().await;
+    matches!(found, Ok(Some(found)) if found == value(event))
 }
 
 /// [`look`], within the patience there is for it.
-pub(crate) async fn look_briefly(env: &Env, key: &DedupeKey) -> bool {
-    clock::within(PATIENCE, look(env, key))
+pub(crate) async fn look_briefly(env: &Env, event: &NewEvent) -> bool {
+    clock::within(PATIENCE, look(env, event))
         .await
         .unwrap_or(false)
 }
 
 /// Remembers that the Mailbox knows this event as delivered.
-pub(crate) fn seen(env: &Env, context: &Context, webhook: &Webhook, key: &DedupeKey) {
+pub(crate) fn seen(env: &Env, context: &Context, webhook: &Webhook, event: &NewEvent) {
     let until = clock::now().plus(MINUTE);
     REPEATS.with_borrow_mut(|repeats| {
         if repeats.len() >= REMEMBERED {
@@ -64,10 +74,10 @@ pub(crate) fn seen(env: &Env, context: &Context, webhook: &Webhook, key: &Dedupe
         repeats.insert(webhook.id, until);
     });
     let Ok(kv) = env.kv("KV") else { return };
-    let name = marker(key);
+    let (name, value) = (marker(event), value(event));
     let ttl = u64::from(webhook.dedupe_days).saturating_mul(86_400);
     context.wait_until(async move {
-        if let Ok(put) = kv.put(&name, "1") {
+        if let Ok(put) = kv.put(&name, value) {
             let _ = put.expiration_ttl(ttl).execute().await;
         }
     });

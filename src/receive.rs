@@ -233,27 +233,41 @@ impl Receiver<'_> {
         inbound: &Inbound,
         intake: &Intake,
     ) -> std::result::Result<Vec<Taken>, NotTaken> {
-        let [event] = intake.events.as_slice() else {
-            return self.store_shards(webhook, inbound, &intake.events).await;
+        let event = match intake.events.as_slice() {
+            [event] if !event.test => event,
+            events => return self.store_shards(webhook, inbound, events).await,
         };
-        if event.test {
-            return self.store_shards(webhook, inbound, &intake.events).await;
-        }
         let seen = || vec![Taken::Duplicate { delivered: true }];
         if glance::repeats_coming(&webhook.id) {
-            if glance::look_briefly(self.env, &event.key).await {
+            if glance::look_briefly(self.env, event).await {
                 return Ok(seen());
             }
-            return self.store_shards(webhook, inbound, &intake.events).await;
+            return self.store_alone(webhook, inbound, event).await;
         }
         // Beside the call: the glance may answer first, but never delays it.
-        let store = std::pin::pin!(self.store_shards(webhook, inbound, &intake.events));
-        let glance = std::pin::pin!(glance::look(self.env, &event.key));
+        let store = std::pin::pin!(self.store_alone(webhook, inbound, event));
+        let glance = std::pin::pin!(glance::look(self.env, event));
         match future::select(store, glance).await {
             Either::Left((taken, _)) => taken,
             Either::Right((true, _)) => Ok(seen()),
             Either::Right((false, store)) => store.await,
         }
+    }
+
+    /// One event that came alone. Only of such a one is a repeat looked up in KV, so
+    /// only of such a one is it remembered there.
+    async fn store_alone(
+        &self,
+        webhook: &Webhook,
+        inbound: &Inbound,
+        event: &NewEvent,
+    ) -> std::result::Result<Vec<Taken>, NotTaken> {
+        let events = std::slice::from_ref(event);
+        let taken = self.store_shards(webhook, inbound, events).await?;
+        if let [Taken::Duplicate { delivered: true }] = taken.as_slice() {
+            glance::seen(self.env, self.context, webhook, event);
+        }
+        Ok(taken)
     }
 
     async fn store_shards(
@@ -281,11 +295,6 @@ impl Receiver<'_> {
         let mut taken: Vec<Option<Taken>> = events.iter().map(|_| None).collect();
         for ((_, places), answer) in shards.iter().zip(answers) {
             for (at, became) in places.iter().zip(answer?) {
-                if let (Taken::Duplicate { delivered: true }, Some(event)) =
-                    (&became, events.get(*at))
-                {
-                    glance::seen(self.env, self.context, webhook, &event.key);
-                }
                 if let Some(place) = taken.get_mut(*at) {
                     *place = Some(became);
                 }

@@ -201,8 +201,8 @@ pub enum Taken {
     Test(Option<EventId>),
     /// Seen before.
     Duplicate {
-        /// Every delivery of it has been taken, so a marker in KV may answer
-        /// further ones.
+        /// Every delivery of it has been taken and this is no conflict, so a marker
+        /// in KV may answer further ones with the same body.
         delivered: bool,
     },
 }

@@ -247,7 +247,8 @@ fn repeated(
     now: Timestamp,
     requeued: &mut bool,
 ) -> Result<Taken, MailboxError> {
-    if known.conflicts < CONFLICTS && known.body_sha256 != event.body_sha256 {
+    let conflict = known.body_sha256 != event.body_sha256;
+    if conflict && known.conflicts < CONFLICTS {
         db.run(
             "UPDATE events SET conflicts = conflicts + 1 WHERE seq = ?",
             &[sql::sequence(known.event)],
@@ -273,7 +274,7 @@ fn repeated(
         }
     }
     Ok(Taken::Duplicate {
-        delivered: known.status == Status::Delivered,
+        delivered: known.status == Status::Delivered && !conflict,
     })
 }
 

@@ -185,6 +185,12 @@ fn a_new_event_and_its_duplicate(db: &impl Database) -> Outcome {
         take(&mut mailbox, db, vec![event("1", b"{}")], START)?,
         repeat(true),
     )?;
+    // Memory that answered this one would hide it from the Mailbox, which notes it.
+    equal(
+        "delivered, with another body",
+        take(&mut mailbox, db, vec![event("1", b"[]")], START)?,
+        repeat(false),
+    )?;
     equal("rows", rows(db, "events")?, 1)
 }
 
