@@ -36,11 +36,49 @@ pub fn resend_body(body: &[u8]) -> Result<Option<DestinationId>, Problem> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    let read: Result<Body, _> = serde_json::from_slice(body);
-    read.map(|body| body.destination_id).map_err(|_| {
+    // serde also reads a struct from an array.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let read = serde_json::from_slice(body).ok().filter(|_| is_object);
+    read.map(|body: Body| body.destination_id).ok_or_else(|| {
         Problem::invalid(vec![FieldError {
             pointer: String::new(),
             message: "send nothing, or an object with destination_id alone, such as {\"destination_id\":\"dst_…\"}".into(),
         }])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resend_takes_nothing_or_an_object_with_a_destination() {
+        let id = DestinationId::from_random([7; 8]);
+        let named = format!(r#" {{"destination_id":"{id}"}} "#);
+        for (body, expected) in [
+            ("", None),
+            (" \r\n", None),
+            ("{}", None),
+            (r#"{"destination_id":null}"#, None),
+            (named.as_str(), Some(id)),
+        ] {
+            assert_eq!(resend_body(body.as_bytes()), Ok(expected), "{body}");
+        }
+        let twice = format!(r#"{{"destination_id":"{id}","destination_id":"{id}"}}"#);
+        for body in [
+            "[]",
+            &format!(r#"["{id}"]"#),
+            "null",
+            "1",
+            "{",
+            "{}{}",
+            r#"{"destination_id":1}"#,
+            r#"{"destination_id":"dst_1"}"#,
+            r#"{"destination":"dst_1"}"#,
+            &twice,
+        ] {
+            let problem = resend_body(body.as_bytes()).expect_err(body);
+            assert_eq!((problem.status, problem.code), (422, "invalid"), "{body}");
+        }
+    }
 }
