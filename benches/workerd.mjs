@@ -2,16 +2,16 @@
 // disk. KV has no implementation there, so a Worker that keeps it in memory
 // stands in for it.
 
-import { spawn } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { spawn } from 'node:child_process'
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-const project = fileURLToPath(new URL("..", import.meta.url));
-const workerd = createRequire(import.meta.url).resolve("workerd/bin/workerd");
+const project = fileURLToPath(new URL('..', import.meta.url))
+const workerd = createRequire(import.meta.url).resolve('workerd/bin/workerd')
 
 const KV_STAND_IN = `
 const kept = new Map();
@@ -23,96 +23,101 @@ export default {
     const value = kept.get(key);
     return value === undefined ? new Response("Not Found", { status: 404 }) : new Response(value);
   },
-};`;
+};`
 
 export function freePort() {
   return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
+    const server = createServer()
+    server.on('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
 }
 
 // Starts the station and the given JavaScript Workers, each
 // `{ name, source, objects: ["ClassName"] }`, on ports of their own.
 export async function start({ vars, workers }) {
-  const folder = await mkdtemp(join(tmpdir(), "tram-bench-"));
-  await copyFile(join(project, "build/index.js"), join(folder, "index.js"));
-  await copyFile(join(project, "build/index_bg.wasm"), join(folder, "index_bg.wasm"));
-  await writeFile(join(folder, "kv.js"), KV_STAND_IN);
-  const text = (value) => JSON.stringify(value);
-  const ports = { tram: await freePort() };
-  const services = [];
-  const sockets = [];
-  const definitions = [];
+  const folder = await mkdtemp(join(tmpdir(), 'tram-bench-'))
+  await copyFile(join(project, 'build/index.js'), join(folder, 'index.js'))
+  await copyFile(join(project, 'build/index_bg.wasm'), join(folder, 'index_bg.wasm'))
+  await writeFile(join(folder, 'kv.js'), KV_STAND_IN)
+  const text = (value) => JSON.stringify(value)
+  const ports = { tram: await freePort() }
+  const services = []
+  const sockets = []
+  const definitions = []
   const define = async (name, modules, objects, bindings) => {
-    const disk = `${name}-disk`;
-    await mkdir(join(folder, disk), { recursive: true });
-    services.push(`(name = ${text(name)}, worker = .${name})`);
-    services.push(`(name = ${text(disk)}, disk = (path = ${text(join(folder, disk))}, writable = true))`);
-    sockets.push(`(name = ${text(name)}, address = "127.0.0.1:${ports[name]}", http = (), service = ${text(name)})`);
+    const disk = `${name}-disk`
+    await mkdir(join(folder, disk), { recursive: true })
+    services.push(`(name = ${text(name)}, worker = .${name})`)
+    services.push(`(name = ${text(disk)}, disk = (path = ${text(join(folder, disk))}, writable = true))`)
+    sockets.push(`(name = ${text(name)}, address = "127.0.0.1:${ports[name]}", http = (), service = ${text(name)})`)
     definitions.push(`const ${name} :Workerd.Worker = (
-  modules = [${modules.join(", ")}],
+  modules = [${modules.join(', ')}],
   compatibilityDate = "2026-11-01",
-  bindings = [${bindings.join(", ")}],
-  durableObjectNamespaces = [${objects.map((o) => `(className = ${text(o)}, uniqueKey = ${text(`${name}-${o}`)}, enableSql = true)`).join(", ")}],
+  bindings = [${bindings.join(', ')}],
+  durableObjectNamespaces = [${objects.map((o) => `(className = ${text(o)}, uniqueKey = ${text(`${name}-${o}`)}, enableSql = true)`).join(', ')}],
   durableObjectStorage = (localDisk = ${text(disk)}),
-);`);
-  };
+);`)
+  }
   await define(
-    "tram",
+    'tram',
     ['(name = "index.js", esModule = embed "index.js")', '(name = "index_bg.wasm", wasm = embed "index_bg.wasm")'],
-    ["Mailbox", "Registry"],
+    ['Mailbox', 'Registry'],
     [
       '(name = "MAILBOX", durableObjectNamespace = "Mailbox")',
       '(name = "REGISTRY", durableObjectNamespace = "Registry")',
       '(name = "KV", kvNamespace = "kv")',
       ...Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
     ],
-  );
+  )
   for (const { name, source, objects } of workers) {
-    ports[name] = await freePort();
-    await writeFile(join(folder, `${name}.js`), source);
+    ports[name] = await freePort()
+    await writeFile(join(folder, `${name}.js`), source)
     await define(
       name,
       [`(name = "${name}.js", esModule = embed "${name}.js")`],
       objects,
       objects.map((o) => `(name = ${text(o.toUpperCase())}, durableObjectNamespace = ${text(o)})`),
-    );
+    )
   }
-  await writeFile(join(folder, "config.capnp"), `using Workerd = import "/workerd/workerd.capnp";
+  await writeFile(
+    join(folder, 'config.capnp'),
+    `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
-    ${services.join(",\n    ")},
+    ${services.join(',\n    ')},
     (name = "kv", worker = .kv),
     (name = "internet", network = (allow = ["public", "private"])),
   ],
-  sockets = [${sockets.join(", ")}],
+  sockets = [${sockets.join(', ')}],
 );
 const kv :Workerd.Worker = (modules = [(name = "kv.js", esModule = embed "kv.js")], compatibilityDate = "2026-11-01");
-${definitions.join("\n")}
-`);
-  const child = spawn(workerd, ["serve", join(folder, "config.capnp")], { stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (chunk) => { said = (said + chunk).slice(-4000); });
-  const url = (name) => `http://127.0.0.1:${ports[name]}`;
+${definitions.join('\n')}
+`,
+  )
+  const child = spawn(workerd, ['serve', join(folder, 'config.capnp')], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.on('data', (chunk) => {
+    said = (said + chunk).slice(-4000)
+  })
+  const url = (name) => `http://127.0.0.1:${ports[name]}`
   const stop = async () => {
-    child.kill("SIGKILL");
-    await rm(folder, { recursive: true, force: true });
-  };
+    child.kill('SIGKILL')
+    await rm(folder, { recursive: true, force: true })
+  }
   for (let tries = 0; ; tries++) {
     try {
-      if ((await fetch(`${url("tram")}/healthz`)).ok) break;
+      if ((await fetch(`${url('tram')}/healthz`)).ok) break
     } catch (error) {
       if (tries > 200 || child.exitCode !== null) {
-        await stop();
-        throw new Error(`workerd did not start: ${said || error}`);
+        await stop()
+        throw new Error(`workerd did not start: ${said || error}`)
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return { url, pid: child.pid, stop, log: () => said };
+  return { url, pid: child.pid, stop, log: () => said }
 }

@@ -1,6 +1,5 @@
 //! Answers to senders and operators.
 
-use serde::Serialize;
 use tram_core::{problem::Problem, receive::Reply};
 use worker::{Headers, Response, ResponseBuilder, Result};
 
@@ -21,11 +20,6 @@ pub(crate) fn problem(problem: &Problem) -> Result<Response> {
         .with_status(problem.status)
         .with_headers(headers)
         .fixed(body))
-}
-
-/// [`json_text`] of what can be serialised.
-pub(crate) fn json<T: Serialize + ?Sized>(status: u16, value: &T) -> Result<Response> {
-    json_text(status, serde_json::to_string(value)?)
 }
 
 /// JSON for operators: never cached, never sniffed.

@@ -23,9 +23,11 @@ const MEMORY_SIZE: usize = 1_000;
 const KV_TTL_SECONDS: u64 = 86_400;
 /// How long KV may take to say what it knows.
 const KV_PATIENCE: Duration = Duration::from_millis(250);
-/// How often refusals may ask the Registry, per isolate: a burst, and per second.
-const ASK_BURST: f64 = 20.0;
-const ASKS_PER_SECOND: f64 = 5.0;
+/// How often this isolate asks the Registry before it refuses, and for ids that it
+/// does not know: a burst, and so many per second. A flood of forgeries must not
+/// become a flood of calls.
+const BEFORE_REFUSING: (f64, f64) = (20.0, 5.0);
+const FOR_UNKNOWN_IDS: (f64, f64) = (100.0, 20.0);
 
 /// A configuration and how it was come by.
 #[derive(Clone)]
@@ -55,15 +57,46 @@ struct Remembered {
 
 struct Memory {
     webhooks: HashMap<WebhookId, Remembered>,
-    asks: f64,
-    asks_at: Timestamp,
+    before_refusing: Allowance,
+    for_unknown_ids: Allowance,
+}
+
+/// So many now, and so many more each second.
+struct Allowance {
+    left: f64,
+    at: Timestamp,
+    burst: f64,
+    per_second: f64,
+}
+
+impl Allowance {
+    fn new((burst, per_second): (f64, f64)) -> Self {
+        Self {
+            left: burst,
+            at: Timestamp::default(),
+            burst,
+            per_second,
+        }
+    }
+
+    fn take(&mut self) -> bool {
+        let now = clock::now();
+        let refill = now.since(self.at).as_secs_f64() * self.per_second;
+        self.left = (self.left + refill).min(self.burst);
+        self.at = now;
+        let may = self.left >= 1.0;
+        if may {
+            self.left -= 1.0;
+        }
+        may
+    }
 }
 
 thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::new(Memory {
         webhooks: HashMap::new(),
-        asks: ASK_BURST,
-        asks_at: Timestamp::default(),
+        before_refusing: Allowance::new(BEFORE_REFUSING),
+        for_unknown_ids: Allowance::new(FOR_UNKNOWN_IDS),
     });
 }
 
@@ -92,15 +125,24 @@ pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found 
             fresh: false,
         });
     }
-    refresh(env, context, id, true).await
+    if MEMORY.with_borrow_mut(|memory| memory.for_unknown_ids.take()) {
+        load(env, context, id).await
+    } else {
+        Found::Unavailable
+    }
 }
 
-/// The configuration from the Registry. Unless `needed`, at a bounded rate: a
-/// flood of forgeries must not become a flood of calls.
-pub(crate) async fn refresh(env: &Env, context: &Context, id: &WebhookId, needed: bool) -> Found {
-    if !needed && !may_ask() {
-        return Found::Unavailable;
+/// The configuration from the Registry before a refusal, at a bounded rate.
+pub(crate) async fn before_refusing(env: &Env, context: &Context, id: &WebhookId) -> Found {
+    if MEMORY.with_borrow_mut(|memory| memory.before_refusing.take()) {
+        load(env, context, id).await
+    } else {
+        Found::Unavailable
     }
+}
+
+/// The configuration from the Registry.
+pub(crate) async fn load(env: &Env, context: &Context, id: &WebhookId) -> Found {
     match objects::registry(env, &RegistryRequest::Load(*id)).await {
         Ok(RegistryReply::Webhook { webhook, .. }) => {
             to_kv(env, context, &webhook);
@@ -123,21 +165,6 @@ pub(crate) async fn refresh(env: &Env, context: &Context, id: &WebhookId, needed
     }
 }
 
-/// Takes one of the asks that refusals have left.
-pub(crate) fn may_ask() -> bool {
-    let now = clock::now();
-    MEMORY.with_borrow_mut(|memory| {
-        let refill = now.since(memory.asks_at).as_secs_f64() * ASKS_PER_SECOND;
-        memory.asks = (memory.asks + refill).min(ASK_BURST);
-        memory.asks_at = now;
-        let may = memory.asks >= 1.0;
-        if may {
-            memory.asks -= 1.0;
-        }
-        may
-    })
-}
-
 fn remember(id: WebhookId, webhook: Option<Rc<Webhook>>) {
     let at = clock::now();
     MEMORY.with_borrow_mut(|memory| {
@@ -157,7 +184,7 @@ async fn from_kv(env: &Env, id: &WebhookId) -> Option<Webhook> {
     // the Registry, no more.
     let get = env.kv("KV").ok()?.get(&kv_key(id));
     let text = clock::within(KV_PATIENCE, get.text()).await?.ok()??;
-    serde_json::from_str(&text).ok()
+    serde_json::from_slice(text.as_bytes()).ok()
 }
 
 /// Leaves a configuration in KV, beside the answer.

@@ -7,21 +7,29 @@ mod clock;
 mod configs;
 mod database;
 mod glance;
+mod log;
 mod mailbox_object;
 mod manage;
 mod objects;
 mod outbound;
 mod receive;
 mod registry_object;
+mod request;
 mod signal;
 mod station;
 
 pub use mailbox_object::Mailbox;
 pub use registry_object::Registry;
 
-use serde_json::json;
 use tram_core::problem::Problem;
 use worker::{Context, Env, Method, Request, Response, Result, event};
+
+/// The body of `GET /healthz`.
+const HEALTHY: &str = concat!(
+    r#"{"status":"ok","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);
 
 /// Every request that reaches the Worker.
 ///
@@ -39,10 +47,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         return manage::handle(request, &env, &context, route).await;
     }
     match (path.as_str(), request.method()) {
-        ("/healthz", Method::Get | Method::Head) => answers::json(
-            200,
-            &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }),
-        ),
+        ("/healthz", Method::Get | Method::Head) => answers::json_text(200, HEALTHY.to_owned()),
         ("/healthz", _) => answers::problem(&Problem::method_not_allowed(&["GET", "HEAD"])),
         _ => answers::problem(&Problem::route_not_found()),
     }

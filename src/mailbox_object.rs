@@ -16,7 +16,7 @@ use std::{cell::RefCell, time::Duration};
 use tram_core::{
     delivery::{Job, Verdict},
     mailbox::{Mailbox as Core, MailboxError},
-    messages::{Accept, MailboxRequest},
+    messages::{self, Accept, MailboxRequest, NotUnderstood},
     time::Timestamp,
 };
 use worker::{
@@ -52,12 +52,10 @@ enum Trouble {
     Core(#[from] MailboxError),
     #[error("the runtime failed: {0}")]
     Runtime(#[from] worker::Error),
-    #[error("the request was not understood")]
-    NotUnderstood,
+    #[error("a message could not be read or written: {0}")]
+    Message(#[from] NotUnderstood),
     #[error("the object was called while it was busy with itself")]
     Busy,
-    #[error("the answer could not be written: {0}")]
-    Answer(#[from] serde_json::Error),
 }
 
 impl DurableObject for Mailbox {
@@ -95,17 +93,19 @@ impl Mailbox {
     async fn answer(&self, mut request: Request) -> Result<Vec<u8>, Trouble> {
         let path = request.path();
         let bytes = request.bytes().await?;
-        self.ready().await?;
+        if self.ready().await? {
+            // Awake again: an alarm that was lost is set again.
+            self.with(|core, db| core.ensure_armed(db, clock::now()))?;
+        }
         if path == objects::ACCEPT {
-            let accept = Accept::from_bytes(&bytes).map_err(|_| Trouble::NotUnderstood)?;
+            let accept = Accept::from_bytes(&bytes)?;
             let accepted = self.with(|core, db| core.accept(db, &accept, clock::now()))?;
             if accepted.wake {
                 self.wake.raise();
             }
-            return Ok(serde_json::to_vec(&accepted.reply)?);
+            return Ok(messages::to_bytes(&accepted.reply)?);
         }
-        let question: MailboxRequest =
-            serde_json::from_slice(&bytes).map_err(|_| Trouble::NotUnderstood)?;
+        let question: MailboxRequest = messages::from_bytes(&bytes)?;
         let reply = self.with(|core, db| {
             let now = clock::now();
             let reply = core.handle(db, question, now)?;
@@ -114,13 +114,13 @@ impl Mailbox {
         })?;
         // A resend or a new configuration may have made something due.
         self.wake.raise();
-        Ok(serde_json::to_vec(&reply)?)
+        Ok(messages::to_bytes(&reply)?)
     }
 
-    /// Opens the core on first use in this instance.
-    async fn ready(&self) -> Result<(), Trouble> {
+    /// Opens the core on first use in this instance; says whether it was.
+    async fn ready(&self) -> Result<bool, Trouble> {
         if self.core.try_borrow().map_err(|_| Trouble::Busy)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let armed = self
             .state
@@ -130,10 +130,11 @@ impl Mailbox {
             .map(Timestamp::from_millis);
         let mut core = self.core.try_borrow_mut().map_err(|_| Trouble::Busy)?;
         // Another request may have opened it while this one waited.
-        if core.is_none() {
+        let opens = core.is_none();
+        if opens {
             *core = Some(Core::open(&self.database, armed, clock::now())?);
         }
-        Ok(())
+        Ok(opens)
     }
 
     fn with<T>(

@@ -9,11 +9,10 @@ use crate::{
     station,
 };
 use futures_util::future;
-use serde_json::json;
 use tram_core::{
     ids::{EventId, WebhookId},
     mailbox::{
-        merge::{MOST_MAILBOXES, merge, resend_body},
+        merge::{MOST_MAILBOXES, events_json, merge, resend_body},
         view::EventQuery,
     },
     messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, Reveal, Write},
@@ -237,10 +236,7 @@ impl Manager<'_> {
             }
         }
         let page = merge(pages, usize::try_from(query.per_page).unwrap_or(1));
-        Ok(answers::json(
-            200,
-            &json!({ "data": page.data, "next_cursor": page.next }),
-        )?)
+        Ok(answers::json_text(200, events_json(&page))?)
     }
 
     /// The Mailboxes that a list must ask.
@@ -302,7 +298,7 @@ impl Manager<'_> {
         )
         .await?
         {
-            MailboxReply::Event(event) => Ok(answers::json(200, &event)?),
+            MailboxReply::Event(event) => Ok(answers::json_text(200, event)?),
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
         }
@@ -317,7 +313,9 @@ impl Manager<'_> {
             destination,
         };
         match objects::mailbox(self.env, &id.webhook, id.shard, &request).await? {
-            MailboxReply::Queued(queued) => Ok(answers::json(202, &json!({ "queued": queued }))?),
+            MailboxReply::Queued(queued) => {
+                Ok(answers::json_text(202, format!("{{\"queued\":{queued}}}"))?)
+            }
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
         }

@@ -1,15 +1,16 @@
 //! Calling the objects: bytes there, bytes back, tried again once where the
 //! platform says that helps.
 
+use crate::request;
 use serde::{Serialize, de::DeserializeOwned};
 use tram_core::{
     ids::WebhookId,
-    messages::{Accept, AcceptReply, MailboxReply, MailboxRequest, RegistryReply, RegistryRequest},
+    messages::{
+        self, Accept, AcceptReply, MailboxReply, MailboxRequest, NotUnderstood, RegistryReply,
+        RegistryRequest,
+    },
 };
-use worker::{
-    Env, Error, Method, Request, RequestInit, Response, Stub,
-    js_sys::{Reflect, Uint8Array},
-};
+use worker::{Env, Error, Headers, Response, Stub, js_sys::Reflect};
 
 /// The route of an accept.
 pub(crate) const ACCEPT: &str = "/accept";
@@ -27,7 +28,7 @@ pub(crate) enum CallError {
     Failed(u16),
     /// Its answer was not understood.
     #[error("the object's answer was not understood: {0}")]
-    Garbled(serde_json::Error),
+    Garbled(NotUnderstood),
 }
 
 impl From<Error> for CallError {
@@ -49,7 +50,8 @@ pub(crate) async fn accept(
     accept: &Accept,
 ) -> Result<AcceptReply, CallError> {
     let name = mailbox_name(webhook, shard);
-    call(env, "MAILBOX", &name, ACCEPT, &accept.to_bytes()).await
+    let bytes = accept.to_bytes().map_err(CallError::Garbled)?;
+    understood(&call(env, "MAILBOX", &name, ACCEPT, &bytes).await?)
 }
 
 /// Asks a shard something else.
@@ -76,17 +78,21 @@ async fn ask<Q: Serialize, A: DeserializeOwned>(
     name: &str,
     question: &Q,
 ) -> Result<A, CallError> {
-    let question = serde_json::to_vec(question).map_err(CallError::Garbled)?;
-    call(env, binding, name, ASK, &question).await
+    let question = messages::to_bytes(question).map_err(CallError::Garbled)?;
+    understood(&call(env, binding, name, ASK, &question).await?)
 }
 
-async fn call<A: DeserializeOwned>(
+fn understood<A: DeserializeOwned>(answer: &[u8]) -> Result<A, CallError> {
+    messages::from_bytes(answer).map_err(CallError::Garbled)
+}
+
+async fn call(
     env: &Env,
     binding: &str,
     name: &str,
     path: &str,
     bytes: &[u8],
-) -> Result<A, CallError> {
+) -> Result<Vec<u8>, CallError> {
     let mut response = match send(&stub(env, binding, name)?, path, bytes).await {
         // A stub that has failed stays broken: the second try takes a new one.
         Err(error) if worth_another_try(&error) => {
@@ -98,7 +104,7 @@ async fn call<A: DeserializeOwned>(
     if status != 200 {
         return Err(CallError::Failed(status));
     }
-    serde_json::from_slice(&response.bytes().await?).map_err(CallError::Garbled)
+    Ok(response.bytes().await?)
 }
 
 fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Error> {
@@ -106,10 +112,8 @@ fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Error> {
 }
 
 async fn send(stub: &Stub, path: &str, bytes: &[u8]) -> Result<Response, Error> {
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_body(Some(Uint8Array::from(bytes).into()));
-    let request = Request::new_with_init(&format!("https://object{path}"), &init)?;
+    let url = ["https://object", path].concat();
+    let request = request::build("POST", &url, Headers::new(), Some(bytes))?;
     stub.fetch_with_request(request).await
 }
 

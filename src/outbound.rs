@@ -1,7 +1,7 @@
 //! One request to an origin: performs what the core has decided, within the
 //! destination's time, and reports what came of it.
 
-use crate::{body, clock};
+use crate::{body, clock, request};
 use futures_util::future::{self, Either};
 use std::pin::pin;
 use tram_core::{
@@ -11,10 +11,7 @@ use tram_core::{
     relay::{self, Outgoing},
     webhook::Webhook,
 };
-use worker::{
-    AbortController, AbortSignal, Delay, Fetch, Headers, Method, Request, RequestInit,
-    RequestRedirect, Result, js_sys::Uint8Array,
-};
+use worker::{AbortController, AbortSignal, Delay, Fetch, Headers, Request, Result};
 
 /// Makes one attempt of `job`; `None` when its destination is configured no more.
 pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> Option<Verdict> {
@@ -93,14 +90,7 @@ fn build(outgoing: &Outgoing<'_>) -> Result<Request> {
     for (name, value) in &outgoing.headers {
         headers.append(name, value)?;
     }
-    let mut init = RequestInit::new();
-    init.with_method(Method::from(outgoing.method.clone()))
-        .with_headers(headers)
-        .with_redirect(RequestRedirect::Manual);
-    if let Some(body) = outgoing.body {
-        init.with_body(Some(Uint8Array::from(body).into()));
-    }
-    Request::new_with_init(&outgoing.url, &init)
+    request::build(&outgoing.method, &outgoing.url, headers, outgoing.body)
 }
 
 fn connection(error: worker::Error) -> Failure {

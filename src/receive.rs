@@ -6,9 +6,10 @@ use crate::{
     body::{self, Body},
     clock,
     configs::{self, Found, Known},
-    glance, objects, station,
+    glance, log, objects, station,
 };
 use futures_util::future::{self, Either};
+use std::cell::Cell;
 use tram_core::{
     event::NewEvent,
     headers::Headers,
@@ -19,7 +20,7 @@ use tram_core::{
     receive::{self, Intake},
     webhook::Webhook,
 };
-use worker::{Context, Env, Request, Response, Result, console_error, console_log};
+use worker::{Context, Env, Request, Response, Result, console_error};
 
 /// How often one request may find that the configuration has moved on.
 const RELOADS: usize = 3;
@@ -32,8 +33,20 @@ pub(crate) async fn handle(
     id: &str,
 ) -> Result<Response> {
     let started = clock::now();
+    let mut reason = None;
     let outcome = match WebhookId::parse(id) {
-        Some(id) => Receiver { env, context, id }.receive(&mut request).await,
+        Some(id) => {
+            let refusal = Cell::new(None);
+            let receiver = Receiver {
+                env,
+                context,
+                id,
+                refusal: &refusal,
+            };
+            let outcome = receiver.receive(&mut request).await;
+            reason = refusal.take();
+            outcome
+        }
         None => Err(Problem::webhook_not_found()),
     };
     let (response, outcome, status) = match outcome {
@@ -57,14 +70,14 @@ pub(crate) async fn handle(
             (response, outcome, problem.status)
         }
     };
-    let ms = clock::now().since(started).as_millis();
-    console_log!(
-        "{}",
-        serde_json::json!({
-            "at": "inbound", "webhook_id": id.chars().take(64).collect::<String>(),
-            "outcome": outcome, "status": status, "ms": u64::try_from(ms).unwrap_or(u64::MAX),
-        })
-    );
+    log::inbound(&log::Inbound {
+        // An id of ours is shorter; anything else need not fill the log.
+        webhook_id: if id.len() > 64 { "" } else { id },
+        outcome,
+        status,
+        ms: u64::try_from(clock::now().since(started).as_millis()).unwrap_or(u64::MAX),
+        reason,
+    });
     Ok(response)
 }
 
@@ -91,6 +104,8 @@ struct Receiver<'a> {
     env: &'a Env,
     context: &'a Context,
     id: WebhookId,
+    /// Why it was not proven: for the log.
+    refusal: &'a Cell<Option<&'static str>>,
 }
 
 /// Why a shard did not take its events.
@@ -108,20 +123,15 @@ impl Receiver<'_> {
         let headers: Headers = request.headers().entries().collect();
         // A refusal counts only if it is the Registry's configuration that refuses.
         while let Err(problem) = receive::precheck(&known.webhook, &method, &headers) {
-            known = self.refreshed(&known, false).await?.ok_or(problem)?;
+            known = self.refreshed(&known).await?.ok_or(problem)?;
         }
         let inbound = self.inbound(request, method, headers).await?;
         for _ in 0..RELOADS {
             let intake = match receive::receive(&known.webhook, &inbound, clock::now()) {
                 Ok(intake) => intake,
                 Err(refusal) => {
-                    let Some(newer) = self.refreshed(&known, false).await? else {
-                        console_log!(
-                            "{}",
-                            serde_json::json!({
-                                "at": "refused", "webhook_id": self.id, "reason": refusal.code(),
-                            })
-                        );
+                    let Some(newer) = self.refreshed(&known).await? else {
+                        self.refusal.set(Some(refusal.code()));
                         return Err(receive::unauthenticated());
                     };
                     known = newer;
@@ -129,11 +139,17 @@ impl Receiver<'_> {
                     continue;
                 }
             };
+            // To drop what the filters do not want is a refusal too, and one that the
+            // Mailbox will not hear of.
+            if intake.events.is_empty() && !known.fresh {
+                known = self.found(configs::load(self.env, self.context, &self.id).await)?;
+                receive::precheck(&known.webhook, &inbound.method, &inbound.headers)?;
+                continue;
+            }
             match self.store(&known.webhook, &inbound, &intake).await {
                 Ok(taken) => return Ok(Done { intake, taken }),
                 Err(NotTaken::Stale) => {
-                    known =
-                        self.found(configs::refresh(self.env, self.context, &self.id, true).await)?;
+                    known = self.found(configs::load(self.env, self.context, &self.id).await)?;
                     receive::precheck(&known.webhook, &inbound.method, &inbound.headers)?;
                 }
                 Err(NotTaken::Unavailable(why)) => {
@@ -159,15 +175,11 @@ impl Receiver<'_> {
 
     /// The Registry's configuration, when it is another than the one that refused;
     /// `None` when the refusal stands.
-    async fn refreshed(
-        &self,
-        refused_by: &Known,
-        needed: bool,
-    ) -> std::result::Result<Option<Known>, Problem> {
+    async fn refreshed(&self, refused_by: &Known) -> std::result::Result<Option<Known>, Problem> {
         if refused_by.fresh {
             return Ok(None);
         }
-        match configs::refresh(self.env, self.context, &self.id, needed).await {
+        match configs::before_refusing(self.env, self.context, &self.id).await {
             Found::Known(known) => Ok(Some(known)),
             Found::Unknown => Err(Problem::webhook_not_found()),
             // Asked too often or out of reach: what is known must do.

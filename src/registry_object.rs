@@ -6,7 +6,7 @@
 use crate::{clock, database::SqlDatabase, objects};
 use std::cell::RefCell;
 use tram_core::{
-    messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest},
+    messages::{self, MailboxReply, MailboxRequest, NotUnderstood, RegistryReply, RegistryRequest},
     registry::{Payload, Push, Registry as Core, RegistryError},
 };
 use worker::{DurableObject, Env, Request, Response, Result, State, console_error, durable_object};
@@ -31,14 +31,12 @@ enum Trouble {
     Database(#[from] tram_core::database::DatabaseError),
     #[error("the runtime failed: {0}")]
     Runtime(#[from] worker::Error),
-    #[error("the request was not understood")]
-    NotUnderstood,
+    #[error("a message could not be read or written: {0}")]
+    Message(#[from] NotUnderstood),
     #[error("no random bytes: {0}")]
     Entropy(#[from] getrandom::Error),
     #[error("the object was called while it was busy with itself")]
     Busy,
-    #[error("the answer could not be written: {0}")]
-    Answer(#[from] serde_json::Error),
 }
 
 impl DurableObject for Registry {
@@ -75,8 +73,7 @@ impl DurableObject for Registry {
 impl Registry {
     async fn answer(&self, mut request: Request) -> Result<Vec<u8>, Trouble> {
         let bytes = request.bytes().await?;
-        let question: RegistryRequest =
-            serde_json::from_slice(&bytes).map_err(|_| Trouble::NotUnderstood)?;
+        let question: RegistryRequest = messages::from_bytes(&bytes)?;
         let mut entropy = clock::entropy()?;
         let reply =
             self.with(|core, db| Ok(core.handle(db, &question, &mut entropy, clock::now())?))?;
@@ -96,7 +93,7 @@ impl Registry {
             _ if changes => self.push_all().await?,
             _ => true,
         };
-        Ok(serde_json::to_vec(if told {
+        Ok(messages::to_bytes(if told {
             &reply
         } else {
             &RegistryReply::Unsettled

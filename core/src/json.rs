@@ -54,7 +54,7 @@ impl<'a> Json<'a> {
         if !self.begins_with(b"{") {
             return None;
         }
-        serde_json::Deserializer::from_str(self.0)
+        serde_json::Deserializer::from_slice(self.0.as_bytes())
             .deserialize_map(Members)
             .ok()
             .map(Object)
@@ -66,7 +66,7 @@ impl<'a> Json<'a> {
         if !self.begins_with(b"[") {
             return None;
         }
-        serde_json::Deserializer::from_str(self.0)
+        serde_json::Deserializer::from_slice(self.0.as_bytes())
             .deserialize_seq(Elements { most })
             .ok()
     }
@@ -125,7 +125,7 @@ impl<'a> Json<'a> {
     }
 
     fn string(self) -> Option<Cow<'a, [u8]>> {
-        serde_json::Deserializer::from_str(self.0)
+        serde_json::Deserializer::from_slice(self.0.as_bytes())
             .deserialize_bytes(StringBytes)
             .ok()
     }

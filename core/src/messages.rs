@@ -1,19 +1,76 @@
 //! What the Worker and its objects say to each other. Declared once for caller
 //! and callee; versioned, since a deploy lets yesterday's Worker talk to today's
-//! object for a moment. The shapes are pinned by tests.
+//! object for a moment: a message of another version is not understood, the sender
+//! hears 503 and tries again. The shapes are pinned by tests.
 //!
-//! An accept travels as bytes, everything else as JSON.
+//! Messages are bytes: a version, then [postcard](https://postcard.jamesmunns.com/wire-format).
+//! A webhook travels in them as the JSON that is stored.
 
 use crate::{
     event::{DedupeKey, Envelope, NewEvent, Summary},
     ids::{DestinationId, EventId, Sequence, WebhookId},
-    mailbox::view::{EventPage, EventQuery, EventView},
+    mailbox::view::EventQuery,
     webhook::Webhook,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// First byte of an accept; grows when its shape changes.
-const ACCEPT_VERSION: u8 = 1;
+/// First byte of every message; grows when the shape of any changes.
+const VERSION: u8 = 1;
+
+/// A message could not be written, or is not one of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a message of this version")]
+pub struct NotUnderstood;
+
+/// A message as bytes.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn to_bytes<T: Serialize>(message: &T) -> Result<Vec<u8>, NotUnderstood> {
+    postcard::to_extend(message, vec![VERSION]).map_err(|_| NotUnderstood)
+}
+
+/// Reads [`to_bytes`].
+///
+/// # Errors
+/// When the bytes are of another version, another message, or cut short.
+pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotUnderstood> {
+    match read(bytes) {
+        Some((message, [])) => Ok(message),
+        _ => Err(NotUnderstood),
+    }
+}
+
+/// A message and the bytes behind it.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
+    let (version, rest) = bytes.split_first()?;
+    if *version != VERSION {
+        return None;
+    }
+    postcard::take_from_bytes(rest).ok()
+}
+
+/// Configuration within a message: the JSON that is stored, which is understood
+/// whatever fields it lacks.
+mod as_json {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::DeserializeOwned, ser};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let json = serde_json::to_string(value).map_err(|_| ser::Error::custom("not JSON"))?;
+        to.serialize_str(&json)
+    }
+
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        let json = <&str>::deserialize(from)?;
+        // The parser's own words could repeat a secret.
+        serde_json::from_slice(json.as_bytes()).map_err(|_| de::Error::custom("not JSON"))
+    }
+}
 
 /// The events of one request, for one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +83,7 @@ pub struct Accept {
     pub events: Vec<NewEvent>,
 }
 
-/// Why bytes are not an [`Accept`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an accept of a known version")]
-pub struct NotAnAccept;
-
-/// The part of an accept that is JSON; bodies follow it as bytes.
+/// An accept but for keys, hashes and bodies, which follow it as bytes.
 #[derive(Serialize, Deserialize)]
 struct Manifest {
     config_version: u64,
@@ -46,70 +98,43 @@ struct ManifestEvent {
     summary: Summary,
     test: bool,
     body_bytes: u32,
-    #[serde(default)]
     header_changes: Vec<(String, Option<String>)>,
 }
 
 impl Accept {
-    /// As bytes: version, length of the manifest, manifest, then for each event its
-    /// key, its body's hash and its body.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let manifest = Manifest {
+    /// As bytes: the manifest as a message, then for each event its key, its body's
+    /// hash and its body.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, NotUnderstood> {
+        let mut bytes = to_bytes(&Manifest {
             config_version: self.config_version,
             envelope: self.envelope.clone(),
             events: self
                 .events
                 .iter()
-                .map(|event| ManifestEvent {
-                    name: event.name.clone(),
-                    object_id: event.object_id.clone(),
-                    summary: event.summary.clone(),
-                    test: event.test,
-                    body_bytes: u32::try_from(event.body.len()).unwrap_or(u32::MAX),
-                    header_changes: event.header_changes.clone(),
-                })
-                .collect(),
-        };
-        let manifest = serde_json::to_vec(&manifest).unwrap_or_default();
-        let bodies: usize = self
-            .events
-            .iter()
-            .map(|event| event.body.len().saturating_add(64))
-            .sum();
-        let mut bytes = Vec::with_capacity(bodies.saturating_add(manifest.len()).saturating_add(5));
-        bytes.push(ACCEPT_VERSION);
-        bytes.extend(
-            u32::try_from(manifest.len())
-                .unwrap_or(u32::MAX)
-                .to_le_bytes(),
-        );
-        bytes.extend(manifest);
+                .map(ManifestEvent::of)
+                .collect::<Result<_, _>>()?,
+        })?;
         for event in &self.events {
             bytes.extend(event.key);
             bytes.extend(event.body_sha256);
             bytes.extend(&event.body);
         }
-        bytes
+        Ok(bytes)
     }
 
     /// Reads [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
     /// When the bytes are of another version or cut short.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NotAnAccept> {
-        Self::read(bytes).ok_or(NotAnAccept)
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NotUnderstood> {
+        Self::read(bytes).ok_or(NotUnderstood)
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (version, rest) = bytes.split_first()?;
-        if *version != ACCEPT_VERSION {
-            return None;
-        }
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        let (manifest, mut rest) = rest.split_at_checked(length)?;
-        let manifest: Manifest = serde_json::from_slice(manifest).ok()?;
+        let (manifest, mut rest): (Manifest, &[u8]) = read(bytes)?;
         let mut events = Vec::with_capacity(manifest.events.len());
         for event in manifest.events {
             let (key, after) = rest.split_first_chunk::<32>()?;
@@ -135,9 +160,21 @@ impl Accept {
     }
 }
 
+impl ManifestEvent {
+    fn of(event: &NewEvent) -> Result<Self, NotUnderstood> {
+        Ok(Self {
+            name: event.name.clone(),
+            object_id: event.object_id.clone(),
+            summary: event.summary.clone(),
+            test: event.test,
+            body_bytes: u32::try_from(event.body.len()).map_err(|_| NotUnderstood)?,
+            header_changes: event.header_changes.clone(),
+        })
+    }
+}
+
 /// What a Mailbox says to an [`Accept`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum AcceptReply {
     /// The sender was proven with an older configuration than the Mailbox knows:
     /// load this version from the Registry and prove again.
@@ -156,7 +193,6 @@ pub enum AcceptReply {
 
 /// What became of one event of an accept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Taken {
     /// New: stored and on its way.
     New(EventId),
@@ -173,11 +209,11 @@ pub enum Taken {
 
 /// What the Worker or the Registry asks of a Mailbox, besides an accept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum MailboxRequest {
     /// A new version of the webhook; an older one than known is ignored.
     Configure {
         /// The configuration, without the provider's secrets.
+        #[serde(with = "as_json")]
         webhook: Box<Webhook>,
         /// Which shard this Mailbox is.
         shard: u8,
@@ -202,23 +238,32 @@ pub enum MailboxRequest {
 
 /// What a Mailbox answers to a [`MailboxRequest`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum MailboxReply {
     /// Done.
     Done,
     /// A page.
-    Events(EventPage),
-    /// One event.
-    Event(Box<EventView>),
+    Events(ShownEvents),
+    /// One event: the JSON that it is shown as.
+    Event(String),
     /// How many deliveries were queued.
     Queued(u32),
     /// There is no such event (or destination).
     NotFound,
 }
 
+/// A page of one Mailbox's events, newest first. What is shown of each is written
+/// by the Mailbox and passed on as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownEvents {
+    /// The events, each the JSON that it is shown as, with their ids, by which pages
+    /// are merged.
+    pub data: Vec<(EventId, String)>,
+    /// Where the next page begins, when there is more: give it as `before`.
+    pub next: Option<EventId>,
+}
+
 /// What the Worker asks of the Registry.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum RegistryRequest {
     /// One webhook with its secrets, for receiving.
     Load(WebhookId),
@@ -254,12 +299,12 @@ pub struct Write {
 
 /// What the Registry answers.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum RegistryReply {
     /// A webhook. Secrets are whole: the Worker shows them masked, but for those
     /// named in `reveal`.
     Webhook {
         /// The webhook as stored.
+        #[serde(with = "as_json")]
         webhook: Box<Webhook>,
         /// What is shown in full this once.
         reveal: Reveal,
@@ -269,12 +314,13 @@ pub enum RegistryReply {
     /// A page.
     Webhooks {
         /// The webhooks, newest first.
+        #[serde(with = "as_json")]
         webhooks: Vec<Webhook>,
         /// Where the next page begins.
         next_cursor: Option<String>,
     },
     /// These were deleted.
-    Deleted(Vec<Webhook>),
+    Deleted(#[serde(with = "as_json")] Vec<Webhook>),
     /// There is no such webhook.
     NotFound,
     /// What was sent cannot be accepted.
@@ -354,32 +400,91 @@ mod tests {
 
     #[test]
     fn an_accept_survives_the_wire() {
-        assert_eq!(Accept::from_bytes(&accept().to_bytes()), Ok(accept()));
+        assert_eq!(
+            Accept::from_bytes(&accept().to_bytes().unwrap()),
+            Ok(accept())
+        );
     }
 
     #[test]
     fn the_wire_format_is_unchanged() {
-        let bytes = accept().to_bytes();
-        let manifest = r#"{"config_version":3,"envelope":{"method":"POST","query":"a=1","headers":[["secure-token","x"]]},"events":[{"name":null,"object_id":"9","summary":{"bank":null,"account":null,"direction":null,"amount":"200500","transaction_id":null,"description":null,"occurred_at":null},"test":false,"body_bytes":3,"header_changes":[["digest",null]]},{"name":"push","object_id":null,"summary":{"bank":null,"account":null,"direction":null,"amount":null,"transaction_id":null,"description":null,"occurred_at":null},"test":true,"body_bytes":0,"header_changes":[]}]}"#;
-        assert_eq!(bytes[0], 1);
+        let manifest = "0103".to_owned()
+            + "04504f5354"
+            + "03613d31"
+            + "010c7365637572652d746f6b656e0178"
+            + "02"
+            + "00"
+            + "010139"
+            + "00000001063230303530300000"
+            + "00"
+            + "00"
+            + "03"
+            + "010664696765737400"
+            + "010470757368"
+            + "00"
+            + "00000000000000"
+            + "01"
+            + "00"
+            + "00";
+        let first = [[1_u8; 32].as_slice(), &[2; 32], &[0, 255, 10]].concat();
+        let second = [[3_u8; 32], [4; 32]].concat();
         assert_eq!(
-            bytes[1..5],
-            u32::try_from(manifest.len()).unwrap().to_le_bytes()
+            hex::encode(accept().to_bytes().unwrap()),
+            manifest + &hex::encode(first) + &hex::encode(second)
         );
+        let pinned = |bytes: Result<Vec<u8>, NotUnderstood>| hex::encode(bytes.unwrap());
         assert_eq!(
-            std::str::from_utf8(&bytes[5..5 + manifest.len()]).unwrap(),
-            manifest
+            pinned(to_bytes(&AcceptReply::Stale { version: 300 })),
+            "0100ac02"
         );
+        assert_eq!(pinned(to_bytes(&AcceptReply::Unconfigured)), "0101");
+        assert_eq!(pinned(to_bytes(&AcceptReply::Gone)), "0102");
         assert_eq!(
-            bytes[5 + manifest.len()..][..67],
-            [[1_u8; 32].as_slice(), &[2; 32], &[0, 255, 10]].concat()
+            pinned(to_bytes(&AcceptReply::Taken(vec![
+                Taken::Test(None),
+                Taken::Duplicate { delivered: true }
+            ]))),
+            "01030201000201"
         );
+        assert_eq!(pinned(to_bytes(&MailboxReply::Queued(2))), "010302");
+        assert_eq!(pinned(to_bytes(&RegistryReply::NotFound)), "0103");
+    }
+
+    #[test]
+    fn a_webhook_travels_as_its_stored_json() {
+        let webhook = Box::new(crate::testing::samples::webhook(1));
+        let request = MailboxRequest::Configure {
+            webhook: webhook.clone(),
+            shard: 3,
+        };
+        let bytes = to_bytes(&request).unwrap();
+        let json = serde_json::to_string(&webhook).unwrap();
+        assert!(String::from_utf8_lossy(&bytes).contains(&json));
+        match from_bytes(&bytes).unwrap() {
+            MailboxRequest::Configure {
+                webhook: read,
+                shard: 3,
+            } => assert_eq!(read, webhook),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn another_version_is_not_understood() {
+        let mut bytes = to_bytes(&AcceptReply::Gone).unwrap();
+        assert_eq!(from_bytes(&bytes), Ok(AcceptReply::Gone));
+        bytes[0] = 2;
+        assert_eq!(from_bytes::<AcceptReply>(&bytes), Err(NotUnderstood));
+        bytes = to_bytes(&AcceptReply::Gone).unwrap();
+        bytes.push(0);
+        assert_eq!(from_bytes::<AcceptReply>(&bytes), Err(NotUnderstood));
+        assert_eq!(from_bytes::<AcceptReply>(&[]), Err(NotUnderstood));
     }
 
     proptest! {
         #[test]
-        fn cut_or_altered_bytes_never_panic(at in 0_usize..700, byte: u8) {
-            let mut bytes = accept().to_bytes();
+        fn cut_or_altered_bytes_never_panic(at in 0_usize..260, byte: u8) {
+            let mut bytes = accept().to_bytes().unwrap();
             let cut = at.min(bytes.len());
             prop_assert_eq!(Accept::from_bytes(&bytes[..cut]).is_ok(), cut == bytes.len());
             if let Some(target) = bytes.get_mut(at) { *target = byte; }

@@ -121,7 +121,8 @@ pub enum DirectionFilter {
 
 /// The wait before each next attempt. Counts include the first attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "schedule", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "schedule", rename_all = "lowercase")]
+#[serde(try_from = "RetryFields")]
 pub enum Retry {
     /// 1, 1, 2, 3, 5, 8 … minutes, for 12 hours, as Casso does.
     #[default]
@@ -151,6 +152,45 @@ pub enum Retry {
         /// Seconds before the second, third … attempt.
         delays_seconds: Vec<f64>,
     },
+}
+
+/// [`Retry`] as it is read: every field of every schedule. (Reading an enum by its
+/// tag would have serde buffer it first, which costs more code than all of this.)
+#[derive(Deserialize)]
+struct RetryFields {
+    schedule: String,
+    interval_seconds: Option<f64>,
+    max_attempts: Option<u32>,
+    initial_seconds: Option<f64>,
+    factor: Option<f64>,
+    max_seconds: Option<f64>,
+    delays_seconds: Option<Vec<f64>>,
+}
+
+impl TryFrom<RetryFields> for Retry {
+    type Error = &'static str;
+
+    fn try_from(fields: RetryFields) -> Result<Self, Self::Error> {
+        const MISSING: &str = "a field of the schedule is missing";
+        Ok(match fields.schedule.as_str() {
+            "fibonacci" => Self::Fibonacci,
+            "standard" => Self::Standard,
+            "fixed" => Self::Fixed {
+                interval_seconds: fields.interval_seconds.ok_or(MISSING)?,
+                max_attempts: fields.max_attempts.ok_or(MISSING)?,
+            },
+            "exponential" => Self::Exponential {
+                initial_seconds: fields.initial_seconds.ok_or(MISSING)?,
+                factor: fields.factor.ok_or(MISSING)?,
+                max_seconds: fields.max_seconds.ok_or(MISSING)?,
+                max_attempts: fields.max_attempts.ok_or(MISSING)?,
+            },
+            "custom" => Self::Custom {
+                delays_seconds: fields.delays_seconds.ok_or(MISSING)?,
+            },
+            _ => return Err("no such schedule"),
+        })
+    }
 }
 
 /// What a provider wants to know besides the secret. Which of them a provider
@@ -264,13 +304,44 @@ pub enum TimestampUnit {
 }
 
 /// One text or several.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// One.
     One(String),
     /// Several, joined.
     Many(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
+
+        impl<'de> serde::de::Visitor<'de> for Texts {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(text.to_owned()))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> Result<OneOrMany, A::Error> {
+                let mut many = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    many.push(text);
+                }
+                Ok(OneOrMany::Many(many))
+            }
+        }
+
+        deserializer.deserialize_any(Texts)
+    }
 }
 
 impl OneOrMany {

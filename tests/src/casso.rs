@@ -31,7 +31,7 @@ impl Station {
     /// When there is no answer.
     #[must_use]
     #[track_caller]
-    pub fn post_casso(&self, webhook: &Webhook, ids: &[u64]) -> Answer {
+    pub fn post_transactions(&self, webhook: &Webhook, ids: &[u64]) -> Answer {
         let headers = [
             ("content-type", "application/json"),
             ("secure-token", webhook.secret.as_str()),
@@ -45,7 +45,7 @@ impl Station {
     /// When it is not accepted.
     #[track_caller]
     pub fn send_transaction(&self, webhook: &Webhook, id: u64) -> String {
-        let answer = self.post_casso(webhook, &[id]);
+        let answer = self.post_transactions(webhook, &[id]);
         let outcome = answer.header("x-tram-outcome");
         assert_eq!(
             (answer.status, outcome),

@@ -37,6 +37,75 @@ impl Answer {
         http::header(&self.headers, name)
     }
 
+    /// What `x-tram-outcome` says; empty when it is not there.
+    #[must_use]
+    pub fn outcome(&self) -> &str {
+        self.header("x-tram-outcome").unwrap_or_default()
+    }
+
+    /// The ids that `x-tram-event-id` names.
+    #[must_use]
+    pub fn event_ids(&self) -> Vec<String> {
+        let ids = self.header("x-tram-event-id").unwrap_or_default();
+        ids.split(',')
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Asserts that it was taken, with this outcome, and returns the events' ids.
+    ///
+    /// # Panics
+    /// When it says anything else.
+    #[track_caller]
+    pub fn assert_taken(&self, outcome: &str) -> Vec<String> {
+        assert_eq!(
+            (self.status / 100, self.outcome()),
+            (2, outcome),
+            "{} {:?} {}",
+            self.status,
+            self.headers,
+            self.text()
+        );
+        self.event_ids()
+    }
+
+    /// Asserts that it is a problem (RFC 9457) with this status and code, as a
+    /// refused request is answered.
+    ///
+    /// # Panics
+    /// When it says anything else.
+    #[track_caller]
+    pub fn assert_refused(&self, status: u16, code: &str) {
+        let told = (self.status, self.outcome());
+        assert_eq!(told, (status, "refused"), "{}", self.text());
+        self.assert_problem(status, code);
+    }
+
+    /// Asserts that it is a problem (RFC 9457) with this status and code.
+    ///
+    /// # Panics
+    /// When it says anything else.
+    #[track_caller]
+    pub fn assert_problem(&self, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        for field in ["type", "title", "detail"] {
+            assert!(
+                problem[field].as_str().is_some_and(|text| !text.is_empty()),
+                "no {field} in {problem}"
+            );
+        }
+        assert_eq!(self.header("x-tram-event-id"), None);
+        assert_eq!(self.header("x-tram-event-count"), None);
+    }
+
     /// The body as text.
     #[must_use]
     pub fn text(&self) -> String {

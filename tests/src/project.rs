@@ -8,9 +8,11 @@
 //! `tests/sql-suite/build`, that of the Worker for the SQL suite).
 
 use std::{
+    collections::BTreeMap,
     env, fs, io,
     path::{Path, PathBuf},
 };
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 /// The Node.js that wrangler runs on.
 pub(crate) fn node() -> PathBuf {
@@ -22,58 +24,218 @@ pub(crate) fn wrangler() -> PathBuf {
     from_environment("TRAM_WRANGLER", "node_modules/wrangler/bin/wrangler.js")
 }
 
-/// A built Worker and its configuration.
-#[derive(Debug)]
-pub(crate) struct Worker {
-    build: PathBuf,
-    configuration: PathBuf,
-    how_to_build: &'static str,
+/// The host that leads to the second isolate.
+pub(crate) const TWIN_HOST: &str = "elsewhere.test";
+
+/// Which Worker runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Worker {
+    /// The one that is deployed.
+    #[default]
+    Tram,
+    /// The one that runs the core's SQL suite.
+    SqlSuite,
 }
 
 impl Worker {
-    /// The one that is deployed.
-    pub(crate) fn tram() -> Self {
-        Self {
-            build: from_environment("TRAM_BUILD", "build"),
-            configuration: root().join("wrangler.toml"),
-            how_to_build: "build the Worker first: npm run build",
+    fn configuration(self) -> PathBuf {
+        root().join(match self {
+            Self::Tram => "wrangler.toml",
+            Self::SqlSuite => "tests/sql-suite/wrangler.toml",
+        })
+    }
+
+    fn build(self) -> PathBuf {
+        match self {
+            Self::Tram => from_environment("TRAM_BUILD", "build"),
+            Self::SqlSuite => from_environment("TRAM_SQL_SUITE_BUILD", "tests/sql-suite/build"),
         }
     }
 
-    /// The one that runs the core's SQL suite.
-    pub(crate) fn sql_suite() -> Self {
-        Self {
-            build: from_environment("TRAM_SQL_SUITE_BUILD", "tests/sql-suite/build"),
-            configuration: root().join("tests/sql-suite/wrangler.toml"),
-            how_to_build: "build its Worker first: npm run build -- tests/sql-suite",
+    fn how_to_build(self) -> &'static str {
+        match self {
+            Self::Tram => "build the Worker first: npm run build",
+            Self::SqlSuite => "build its Worker first: npm run build -- tests/sql-suite",
         }
-    }
-
-    /// Copies it into `folder`, so that a rebuild disturbs nobody, and puts the
-    /// configuration beside it.
-    pub(crate) fn lay_out(&self, folder: &Path) -> io::Result<()> {
-        copy(&self.build, folder).map_err(|why| advise(&self.build, &why, self.how_to_build))?;
-        let text = fs::read_to_string(&self.configuration)
-            .map_err(|why| advise(&self.configuration, &why, "it is part of the project"))?;
-        fs::write(folder.join("wrangler.toml"), without_build(&text)?)
     }
 }
 
-/// A Worker's configuration, serving the copy as it is. Everything
+/// The Worker and what stands around it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Surroundings {
+    /// The Worker itself.
+    pub(crate) worker: Worker,
+    /// The KV namespace.
+    pub(crate) kv: Kv,
+    /// A second Worker of the same code, with the first one's objects and KV.
+    pub(crate) twin: bool,
+}
+
+/// The KV namespace.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Kv {
+    /// The runtime's own.
+    #[default]
+    Local,
+    /// None is bound.
+    Absent,
+    /// Every call becomes a request to this address.
+    At(String),
+}
+
+/// The Worker with a KV that hands every call to an HTTP server, whose answers are
+/// KV's. An object of this isolate, as the real one is: a service binding is not
+/// enough, its methods cannot be called by `Function.prototype.call`.
+const WITH_KV: &str = r"
+import { WorkerEntrypoint } from 'cloudflare:workers'
+import Worker from './index.js'
+export * from './index.js'
+
+const kvAt = (url) => {
+  const ask = async (method, path, body) => {
+    const answer = await fetch(`${url}/${path}`, { method, body })
+    if (answer.status >= 500) throw new Error('KV failed, as it was told to')
+    return answer
+  }
+  return {
+    async get(key) {
+      const answer = await ask('GET', key)
+      return answer.status === 404 ? null : await answer.text()
+    },
+    async put(key, value, options) {
+      await ask('PUT', `${key}?expiration_ttl=${options?.expirationTtl ?? ''}`, value)
+    },
+    async delete(key) {
+      await ask('DELETE', key)
+    },
+  }
+}
+
+export default class extends WorkerEntrypoint {
+  fetch(request) {
+    return new Worker(this.ctx, { ...this.env, KV: kvAt(this.env.KV_URL) }).fetch(request)
+  }
+}
+";
+
+/// Leads each request to the isolate that its host names.
+const FRONT: &str = r"
+export default {
+  fetch(request, env) {
+    const { hostname } = new URL(request.url)
+    return (hostname === env.TWIN_HOST ? env.TWIN : env.STATION).fetch(request)
+  }
+}
+";
+
+/// Lays out in `folder` the built Worker, copied so that a rebuild disturbs nobody,
+/// with what stands around it. The configurations, that of the Worker which gets
+/// the requests first.
+pub(crate) fn lay_out(
+    folder: &Path,
+    variables: &BTreeMap<String, String>,
+    surroundings: &Surroundings,
+) -> io::Result<Vec<PathBuf>> {
+    let configuration = surroundings.worker.configuration();
+    let project = fs::read_to_string(&configuration)
+        .map_err(|why| advise(&configuration, &why, "it is part of the project"))?;
+    let mut station = without_build(&project)?;
+    set_variables(&mut station, variables);
+    if !matches!(surroundings.kv, Kv::Local) {
+        station.remove("kv_namespaces");
+    }
+    if let Kv::At(url) = &surroundings.kv {
+        station["vars"]["KV_URL"] = value(url);
+        station["main"] = value("with-kv.js");
+    }
+    let mut workers = Vec::new();
+    if surroundings.twin {
+        let name = station["name"].as_str().unwrap_or_default().to_owned();
+        workers.push(lay_out_front(&folder.join("front"), &name)?);
+        workers.push(lay_out_built(
+            &folder.join("twin"),
+            surroundings.worker,
+            &twin(&station, &name),
+        )?);
+    }
+    workers.push(lay_out_built(
+        &folder.join("worker"),
+        surroundings.worker,
+        &station,
+    )?);
+    Ok(workers)
+}
+
+fn lay_out_built(
+    folder: &Path,
+    worker: Worker,
+    configuration: &DocumentMut,
+) -> io::Result<PathBuf> {
+    let build = worker.build();
+    copy(&build, folder).map_err(|why| advise(&build, &why, worker.how_to_build()))?;
+    fs::write(folder.join("with-kv.js"), WITH_KV)?;
+    configure(folder, configuration)
+}
+
+fn lay_out_front(folder: &Path, station: &str) -> io::Result<PathBuf> {
+    let mut front = DocumentMut::new();
+    front["name"] = value("front");
+    front["main"] = value("index.js");
+    front["compatibility_date"] = value("2026-11-01");
+    let host = ("TWIN_HOST".into(), TWIN_HOST.into());
+    set_variables(&mut front, &BTreeMap::from([host]));
+    let services = [("STATION", station), ("TWIN", "twin")].map(|(binding, service)| {
+        let mut table = Table::new();
+        table["binding"] = value(binding);
+        table["service"] = value(service);
+        table
+    });
+    front["services"] = Item::ArrayOfTables(services.into_iter().collect());
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("index.js"), FRONT)?;
+    configure(folder, &front)
+}
+
+fn configure(folder: &Path, configuration: &DocumentMut) -> io::Result<PathBuf> {
+    let path = folder.join("wrangler.toml");
+    fs::write(&path, configuration.to_string())?;
+    Ok(path)
+}
+
+/// The same Worker once more, with the objects of the first.
+fn twin(station: &DocumentMut, name: &str) -> DocumentMut {
+    let mut twin = station.clone();
+    twin["name"] = value("twin");
+    twin.remove("migrations");
+    let bindings = twin["durable_objects"]["bindings"].as_array_of_tables_mut();
+    for binding in bindings.into_iter().flat_map(ArrayOfTables::iter_mut) {
+        binding["script_name"] = value(name);
+    }
+    twin
+}
+
+fn set_variables(configuration: &mut DocumentMut, variables: &BTreeMap<String, String>) {
+    let mut table = Table::new();
+    for (name, text) in variables {
+        table[name] = value(text);
+    }
+    configuration["vars"] = Item::Table(table);
+}
+
+/// The project's configuration, serving the copied Worker as it is. Everything
 /// else, such as bindings and migrations, stays.
-fn without_build(configuration: &str) -> io::Result<String> {
-    let mut configuration: toml_edit::DocumentMut =
-        configuration.parse().map_err(io::Error::other)?;
+fn without_build(configuration: &str) -> io::Result<DocumentMut> {
+    let mut configuration: DocumentMut = configuration.parse().map_err(io::Error::other)?;
     configuration.remove("build");
-    configuration["main"] = toml_edit::value("index.js");
-    configuration["no_bundle"] = toml_edit::value(true);
-    let mut rule = toml_edit::Table::new();
-    rule["type"] = toml_edit::value("ESModule");
-    rule["globs"] = toml_edit::value(toml_edit::Array::from_iter(["**/*.js"]));
-    let mut rules = toml_edit::ArrayOfTables::new();
+    configuration["main"] = value("index.js");
+    configuration["no_bundle"] = value(true);
+    let mut rule = Table::new();
+    rule["type"] = value("ESModule");
+    rule["globs"] = value(Array::from_iter(["**/*.js"]));
+    let mut rules = ArrayOfTables::new();
     rules.push(rule);
-    configuration["rules"] = toml_edit::Item::ArrayOfTables(rules);
-    Ok(configuration.to_string())
+    configuration["rules"] = Item::ArrayOfTables(rules);
+    Ok(configuration)
 }
 
 /// Copies what the runtime loads: scripts and modules, folders included.
@@ -116,8 +278,8 @@ mod tests {
     #[test]
     fn the_configuration_keeps_all_but_how_it_is_built() {
         let project = fs::read_to_string(root().join("wrangler.toml")).unwrap();
-        let before: toml_edit::DocumentMut = project.parse().unwrap();
-        let after: toml_edit::DocumentMut = without_build(&project).unwrap().parse().unwrap();
+        let before: DocumentMut = project.parse().unwrap();
+        let after = without_build(&project).unwrap();
         assert!(!after.contains_key("build"));
         assert_eq!(after["main"].as_str(), Some("index.js"));
         for (key, item) in before.iter() {

@@ -3,7 +3,7 @@
 
 use crate::{
     client::{Answer, Client},
-    project::{self, Worker},
+    project::{self, Surroundings, Worker},
     wait::{PATIENCE, wait_until},
     watchdog::Watchdog,
 };
@@ -27,14 +27,18 @@ use std::{
 /// The management token of every station that is not given another.
 pub const ADMIN_TOKEN: &str = "token-of-the-black-box-tests-0123456789";
 
+/// A header that leads a request to the second isolate of a station with
+/// [`two_isolates`](Builder::two_isolates).
+pub const ELSEWHERE: (&str, &str) = ("host", project::TWIN_HOST);
+
 /// What wrangler says when somebody else was faster with the port.
 const PORT_TAKEN: &str = "Address already in use";
 
 /// How a station differs from the usual one.
 #[derive(Debug)]
 pub struct Builder {
-    worker: Worker,
     variables: BTreeMap<String, String>,
+    surroundings: Surroundings,
 }
 
 impl Builder {
@@ -52,6 +56,29 @@ impl Builder {
         self
     }
 
+    /// Leaves the KV namespace out.
+    #[must_use]
+    pub fn without_kv(mut self) -> Self {
+        self.surroundings.kv = project::Kv::Absent;
+        self
+    }
+
+    /// Lets [`FakeKv`](crate::FakeKv) stand in for the KV namespace.
+    #[must_use]
+    pub fn kv_at(mut self, kv: &crate::FakeKv) -> Self {
+        self.surroundings.kv = project::Kv::At(kv.url());
+        self
+    }
+
+    /// Runs the Worker twice, in two isolates that share nothing but the objects and
+    /// KV, as two places of the edge do. Requests reach the second with
+    /// [`ELSEWHERE`] among their headers.
+    #[must_use]
+    pub fn two_isolates(mut self) -> Self {
+        self.surroundings.twin = true;
+        self
+    }
+
     /// Starts it and waits until it answers.
     ///
     /// # Panics
@@ -61,7 +88,7 @@ impl Builder {
     pub fn start(self) -> Station {
         // Between finding a free port and using it, another station may take it.
         for _ in 0..3 {
-            let station = match Station::prepare(&self.worker, &self.variables) {
+            let station = match Station::prepare(&self) {
                 Ok(station) => station,
                 Err(why) => panic!("the station cannot be started: {why}"),
             };
@@ -81,7 +108,9 @@ impl Builder {
 pub struct Station {
     address: SocketAddr,
     folder: PathBuf,
+    configurations: Vec<PathBuf>,
     variables: BTreeMap<String, String>,
+    surroundings: Surroundings,
     running: Mutex<Running>,
 }
 
@@ -103,13 +132,13 @@ impl Station {
     #[must_use]
     pub fn builder() -> Builder {
         Builder {
-            worker: Worker::tram(),
             variables: [
                 ("ADMIN_TOKEN", ADMIN_TOKEN),
                 ("ALLOW_PRIVATE_DESTINATIONS", "true"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
+            surroundings: Surroundings::default(),
         }
     }
 
@@ -118,8 +147,11 @@ impl Station {
     #[must_use]
     pub fn sql_suite() -> Builder {
         Builder {
-            worker: Worker::sql_suite(),
             variables: BTreeMap::new(),
+            surroundings: Surroundings {
+                worker: Worker::SqlSuite,
+                ..Surroundings::default()
+            },
         }
     }
 
@@ -203,11 +235,18 @@ impl Station {
     }
 
     /// Sets a variable, or leaves it unset, from the next start on.
+    ///
+    /// # Panics
+    /// When the configuration cannot be written.
     pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
         match value {
             Some(value) => self.variables.insert(name.to_owned(), value.to_owned()),
             None => self.variables.remove(name),
         };
+        // wrangler watches it: nothing may change under a running one.
+        self.kill();
+        self.configurations = project::lay_out(&self.folder, &self.variables, &self.surroundings)
+            .expect("the configuration can be written again");
     }
 
     /// Kills it if it runs, and starts it again on the same state and port.
@@ -230,13 +269,9 @@ impl Station {
         self.folder.join("log")
     }
 
-    fn worker(&self) -> PathBuf {
-        self.folder.join("worker")
-    }
-
     /// Lays out a folder: the Worker and its configuration, the state apart from
     /// them, since wrangler watches the one and writes to the other.
-    fn prepare(worker: &Worker, variables: &BTreeMap<String, String>) -> io::Result<Self> {
+    fn prepare(builder: &Builder) -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("tram-tests-{}-{number}", std::process::id()));
@@ -244,17 +279,18 @@ impl Station {
         fs::create_dir_all(&folder)?;
         let watchdog = Watchdog::of(&folder)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let station = Self {
+        let configurations = project::lay_out(&folder, &builder.variables, &builder.surroundings)?;
+        Ok(Self {
             address: port,
             folder,
-            variables: variables.clone(),
+            configurations,
+            variables: builder.variables.clone(),
+            surroundings: builder.surroundings.clone(),
             running: Mutex::new(Running {
                 wrangler: None,
                 watchdog,
             }),
-        };
-        worker.lay_out(&station.worker())?;
-        Ok(station)
+        })
     }
 
     /// Starts wrangler and waits for the first answer; `Err` is the log.
@@ -286,20 +322,18 @@ impl Station {
             .append(true)
             .open(self.log_path())?;
         let mut command = Command::new(&node);
+        command.arg(wrangler).arg("dev");
+        for configuration in &self.configurations {
+            command.arg("--config").arg(configuration);
+        }
         command
-            .arg(wrangler)
-            .args(["dev", "--config"])
-            .arg(self.worker().join("wrangler.toml"))
             .args(["--ip", "127.0.0.1", "--port"])
             .arg(self.address.port().to_string())
             .args(["--inspector-port", "0", "--persist-to"])
             .arg(self.state())
             .arg("--show-interactive-dev-session=false");
-        for (name, value) in &self.variables {
-            command.arg("--var").arg(format!("{name}:{value}"));
-        }
         command
-            .current_dir(self.worker())
+            .current_dir(&self.folder)
             .env("WRANGLER_SEND_METRICS", "false")
             .env("WRANGLER_WRITE_LOGS", "false")
             // The stations of one machine need not know of each other.
@@ -356,9 +390,7 @@ impl Drop for Shared {
 
 fn print_log(station: &Station) {
     let log = station.log();
-    // Who waits for something reads the same again and again.
-    let reads = |line: &&str| line.starts_with("[wrangler:info] GET ") && line.contains(" 200 OK");
-    let lines: Vec<_> = log.lines().filter(|line| !reads(line)).collect();
+    let lines: Vec<_> = log.lines().collect();
     let tail = lines.len().saturating_sub(200);
     eprintln!("── the station's log ──\n{}", lines[tail..].join("\n"));
 }

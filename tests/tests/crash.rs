@@ -152,7 +152,7 @@ fn what_was_acknowledged_before_the_power_failed_arrives_under_one_id() {
     // A sender that has read no answer sends again: an event that it is, or a
     // duplicate of one that was stored unacknowledged.
     for number in 1..next.into_inner() {
-        let again = station.post_casso(&webhook, &[number]);
+        let again = station.post_transactions(&webhook, &[number]);
         let outcome = again.header("x-tram-outcome").unwrap_or_default();
         let was_acknowledged = acknowledged.contains_key(&casso_body(&[number]));
         assert!(

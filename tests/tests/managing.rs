@@ -491,7 +491,7 @@ fn a_change_touches_what_is_sent_and_is_obeyed_at_once() {
     assert_eq!(changed["secret"], new);
     assert_eq!(changed["signing_secret"], before["signing_secret"]);
     assert_eq!(get(&station, &webhook)["secret"], "***6789");
-    let old = station.post_casso(&webhook, &[3]);
+    let old = station.post_transactions(&webhook, &[3]);
     assert_eq!(problem(&old, 401), "unauthenticated");
     let rotated = Webhook {
         secret: new.to_owned(),
@@ -525,7 +525,7 @@ fn toggling_switches_receiving_off_and_on() {
 
     let off = station.api_expecting(200, "PATCH", &path, None);
     assert_eq!(off["is_active"], false);
-    let refused = station.post_casso(&webhook, &[2]);
+    let refused = station.post_transactions(&webhook, &[2]);
     assert_eq!(problem(&refused, 503), "webhook_inactive");
     assert_eq!(refused.header("x-tram-outcome"), Some("refused"));
     assert!(refused.header("retry-after").is_some());
@@ -581,7 +581,7 @@ fn what_is_deleted_is_gone() {
     }
     let answer = station.api("GET", &format!("/events/{id}"), None);
     assert_eq!(problem(&answer, 404), "event_not_found");
-    let answer = station.post_casso(&webhook, &[2]);
+    let answer = station.post_transactions(&webhook, &[2]);
     assert_eq!(problem(&answer, 404), "webhook_not_found");
 
     // Its pending delivery is cancelled: while another one's retry comes and goes, at

@@ -324,7 +324,7 @@ fn every_attempt_is_signed_anew_under_one_id_and_counted() {
 fn a_test_call_says_that_it_is_one() {
     let (station, origin) = (Station::shared(), Origin::start());
     let webhook = casso(&station, &origin, &json!({}));
-    let answer = station.post_casso(&webhook, &[0]);
+    let answer = station.post_transactions(&webhook, &[0]);
     assert_eq!(answer.header("x-tram-outcome"), Some("test"));
     let request = &origin.wait_for(1)[0];
     assert_eq!(request.header("x-tram-test"), Some("true"));
@@ -646,7 +646,7 @@ fn a_used_up_schedule_is_failed_and_a_repeat_is_a_wish() {
     station.wait_for_status(&id, "failed");
     origin.always(Reply::status(200));
     origin.forget();
-    let again = station.post_casso(&webhook, &[1]);
+    let again = station.post_transactions(&webhook, &[1]);
     assert_eq!(
         (again.status, again.header("x-tram-outcome")),
         (200, Some("duplicate"))
@@ -654,7 +654,7 @@ fn a_used_up_schedule_is_failed_and_a_repeat_is_a_wish() {
     let event = station.wait_for_status(&id, "delivered");
     assert_eq!(each(&event, "number"), [1, 2, 3]);
     // Delivered now: a further repeat is answered and dropped.
-    let further = station.post_casso(&webhook, &[1]);
+    let further = station.post_transactions(&webhook, &[1]);
     assert_eq!(further.header("x-tram-outcome"), Some("duplicate"));
     let other = station.send_transaction(&webhook, 2);
     station.wait_for_status(&other, "delivered");

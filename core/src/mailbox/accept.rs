@@ -150,12 +150,7 @@ impl Mailbox {
                             .is_none_or(|known| known.status == Status::Failed)
                 });
             let alarm = if work && !config.is_paused {
-                let due = config
-                    .destinations
-                    .iter()
-                    .map(|destination| self.not_held(destination.id, now))
-                    .min();
-                self.arm(db, due.unwrap_or(now), now)?
+                self.arm(db, self.any_not_held(now), now)?
             } else {
                 None
             };

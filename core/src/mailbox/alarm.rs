@@ -6,11 +6,7 @@
 //! does nothing.
 
 use super::{MailboxError, Source, fresh::FirstAttempts, waiting};
-use crate::{
-    database::Database,
-    ids::{DestinationId, Sequence},
-    time::Timestamp,
-};
+use crate::{database::Database, ids::DestinationId, time::Timestamp};
 use std::time::Duration;
 
 /// In a run an alarm stands at most this far ahead: if the object dies, what was in
@@ -110,19 +106,20 @@ impl super::Mailbox {
             |due: Timestamp| earliest = Some(earliest.map_or(due, |known| known.min(due)));
         for (destination, event) in self.first_attempts.firsts() {
             if configured(destination) {
-                consider(self.not_held(destination, event.at()));
+                // A clock that went back must not keep a new event waiting.
+                consider(self.not_held(destination, event.at().min(now)));
             } else {
                 consider(now);
             }
         }
         if let Some(event) = self.first_attempts.beyond(db, self.last)? {
-            consider(self.any_not_held(event));
+            consider(self.any_not_held(event.at().min(now)));
         }
-        for destination in &self.waiting {
+        for destination in self.waiting.keys() {
             // More rows than are in flight, so that one of them is not.
             let out = self.in_flight_to(*destination);
-            for row in waiting::due(db, *destination, waiting::EVER, out.saturating_add(1))? {
-                if self.in_flight.contains_key(&(row.event, *destination)) {
+            for row in waiting::first(db, *destination, out.saturating_add(1))? {
+                if self.in_flight.has(&(row.event, *destination)) {
                     continue;
                 }
                 if configured(*destination) {
@@ -143,14 +140,14 @@ impl super::Mailbox {
             .map_or(due, |until| due.max(*until))
     }
 
-    /// When the first of all destinations may be sent a new event.
-    pub(super) fn any_not_held(&self, event: Sequence) -> Timestamp {
+    /// When the first of all destinations may be sent what is due at `due`.
+    pub(super) fn any_not_held(&self, due: Timestamp) -> Timestamp {
         self.config
             .iter()
             .flat_map(|config| &config.destinations)
-            .map(|destination| self.not_held(destination.id, event.at()))
+            .map(|destination| self.not_held(destination.id, due))
             .min()
-            .unwrap_or(event.at())
+            .unwrap_or(due)
     }
 
     /// How many attempts to a destination are out.
@@ -180,8 +177,9 @@ impl super::Mailbox {
         })
     }
 
-    /// Sets the alarm unless one is set that will do. Memory is left alone:
-    /// [`committed`](Self::committed) sees to that.
+    /// Sets the alarm for what is due then, unless one is set that will do. Where
+    /// none is set for certain, for anything else that is pending as well. Memory is
+    /// left alone: [`committed`](Self::committed) sees to that.
     pub(super) fn arm(
         &self,
         db: &impl Database,
@@ -191,7 +189,13 @@ impl super::Mailbox {
         if self.armed_by(due, now) {
             return Ok(None);
         }
-        let at = in_the_future(due, now);
+        let certain = self.armed.is_some_and(|armed| !is_lost(armed, now));
+        let earlier = if certain || due <= now {
+            None
+        } else {
+            self.wanted(db, now)?
+        };
+        let at = in_the_future(earlier.map_or(due, |earlier| earlier.min(due)), now);
         db.set_alarm(at)?;
         Ok(Some(at))
     }

@@ -65,7 +65,7 @@ impl Mailbox {
         match db.atomically(|| self.record(db, config, event, destination, verdict, now, jitter)) {
             Ok(outcome) => {
                 if outcome.waits {
-                    self.waiting.insert(destination);
+                    self.waiting.insert(destination, ());
                 }
                 if outcome.settled {
                     self.first_attempts.settled();
@@ -78,7 +78,7 @@ impl Mailbox {
                 if source == Source::Event {
                     self.first_attempts.put(event, destination);
                 }
-                self.waiting.insert(destination);
+                self.waiting.insert(destination, ());
                 self.armed = None;
                 Err(error)
             }
@@ -126,6 +126,12 @@ impl Mailbox {
         } else if record.state.status() != crate::delivery::Status::Pending {
             // Ended while it was out: the attempt is kept, the end stands.
             Err(record.state)
+        } else if !config
+            .destinations
+            .iter()
+            .any(|known| known.id == destination)
+        {
+            Err(State::Cancelled)
         } else {
             let end = row.since.plus(give_up_after(config));
             retry::next_delay(&config.retry, row.tries, jitter)

@@ -8,13 +8,13 @@
 use super::{
     MailboxError,
     deliveries::{Deliveries, State},
+    few::Few,
     schema, sql,
 };
 use crate::{
     database::{Database, Value},
     ids::{DestinationId, Sequence},
 };
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The cursor is persisted after so many events have had their first attempts.
 pub(super) const PERSIST_EVERY: u32 = 256;
@@ -31,7 +31,7 @@ const CURSOR: &str = "cursor";
 #[derive(Debug, Default)]
 pub(super) struct FirstAttempts {
     /// Known and not leased.
-    ready: BTreeMap<DestinationId, BTreeSet<Sequence>>,
+    ready: Few<DestinationId, Few<Sequence, ()>>,
     /// Everything fresh below this number is in `ready` or in flight.
     scanned_to: Sequence,
     persisted: Sequence,
@@ -58,7 +58,7 @@ impl FirstAttempts {
             .first()
             .map_or(Ok(0), |row| sql::read_count(row, 0))?;
         Ok(Self {
-            ready: BTreeMap::new(),
+            ready: Few::default(),
             scanned_to,
             persisted,
             settled,
@@ -149,7 +149,14 @@ impl FirstAttempts {
 
     /// Back to where it can be leased from.
     pub(super) fn put(&mut self, event: Sequence, destination: DestinationId) {
-        self.ready.entry(destination).or_default().insert(event);
+        match self.ready.get_mut(&destination) {
+            Some(events) => events.insert(event, ()),
+            None => {
+                let mut events = Few::default();
+                events.insert(event, ());
+                self.ready.insert(destination, events);
+            }
+        }
     }
 
     /// Leased, or not to be attempted from here any more.
@@ -175,7 +182,7 @@ impl FirstAttempts {
     }
 
     fn count(&self, destination: DestinationId) -> usize {
-        self.ready.get(&destination).map_or(0, BTreeSet::len)
+        self.ready.get(&destination).map_or(0, Few::len)
     }
 
     /// Where the cursor may be moved to, when it is worth a row. `in_flight` is the

@@ -8,27 +8,22 @@
 use super::{
     Mailbox, MailboxError, Source,
     deliveries::{Deliveries, State},
+    few::Few,
+    payload::Payload,
     sql,
     waiting::{self, Waiting},
 };
 use crate::{
     database::Database,
     delivery::{Job, StoredEvent},
-    event::Envelope,
-    ids::{DestinationId, Sequence},
+    ids::{DestinationId, EventId, Sequence, WebhookId},
     time::{HOUR, Timestamp},
     webhook::Webhook,
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    rc::Rc,
-    time::Duration,
-};
+use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 /// Reads of new events in one lease.
 const SCANS: u32 = 8;
-/// Deliveries to removed destinations that one lease cancels.
-const CANCELLED_AT_ONCE: usize = 100;
 
 /// After this long a delivery is given up.
 pub(super) fn give_up_after(config: &Webhook) -> Duration {
@@ -38,8 +33,8 @@ pub(super) fn give_up_after(config: &Webhook) -> Duration {
 /// What one lease has read, so as not to read it twice.
 struct Found {
     /// Due rows of `waiting`, oldest first.
-    waiting: BTreeMap<DestinationId, VecDeque<Waiting>>,
-    events: BTreeMap<Sequence, Rc<StoredEvent>>,
+    waiting: Few<DestinationId, VecDeque<Waiting>>,
+    events: Few<Sequence, Rc<StoredEvent>>,
     scans_left: u32,
 }
 
@@ -66,7 +61,7 @@ impl Mailbox {
     ) -> Result<Vec<Job>, MailboxError> {
         let mut jobs = Vec::new();
         let leased = self.fill(db, now, slots, &mut jobs).and_then(|()| {
-            if jobs.is_empty() {
+            if self.in_flight.is_empty() {
                 Ok(())
             } else {
                 self.arm_lease(db, now)
@@ -118,12 +113,12 @@ impl Mailbox {
             .collect();
         let mut found = Found {
             waiting: self.read_waiting(db, &open, now, slots)?,
-            events: BTreeMap::new(),
+            events: Few::default(),
             scans_left: SCANS,
         };
         while jobs.len() < slots {
             let free = slots.saturating_sub(jobs.len());
-            let Some(candidate) = self.choose(db, &open, free, &mut found)? else {
+            let Some(candidate) = self.choose(db, &open, free, now, &mut found)? else {
                 return Ok(());
             };
             let key = (candidate.event, candidate.destination);
@@ -156,23 +151,20 @@ impl Mailbox {
         open: &[DestinationId],
         now: Timestamp,
         slots: usize,
-    ) -> Result<BTreeMap<DestinationId, VecDeque<Waiting>>, MailboxError> {
-        let mut found = BTreeMap::new();
-        for id in open.iter().filter(|id| self.waiting.contains(*id)) {
-            let limit = slots.saturating_add(self.in_flight_to(*id));
-            let mut rows: VecDeque<Waiting> = waiting::due(db, *id, now, limit)?.into();
-            rows.retain(|row| !self.in_flight.contains_key(&(row.event, *id)));
-            found.insert(*id, rows);
-        }
-        // Where nothing waits at all any more, it is not asked for again.
-        let mut empty = Vec::new();
-        for (id, rows) in &found {
-            if rows.is_empty() && waiting::due(db, *id, waiting::EVER, 1)?.is_empty() {
-                empty.push(*id);
+    ) -> Result<Few<DestinationId, VecDeque<Waiting>>, MailboxError> {
+        let mut found = Few::default();
+        for id in open {
+            if !self.waiting.has(id) {
+                continue;
             }
-        }
-        for id in empty {
-            self.waiting.remove(&id);
+            let limit = slots.saturating_add(self.in_flight_to(*id));
+            let mut rows: VecDeque<Waiting> = waiting::first(db, *id, limit)?.into();
+            if rows.is_empty() {
+                // Nothing waits there any more: it is not asked for again.
+                self.waiting.remove(id);
+            }
+            rows.retain(|row| row.due <= now && !self.in_flight.has(&(row.event, *id)));
+            found.insert(*id, rows);
         }
         Ok(found)
     }
@@ -182,22 +174,27 @@ impl Mailbox {
         db: &impl Database,
         open: &[DestinationId],
         free: usize,
+        now: Timestamp,
         found: &mut Found,
     ) -> Result<Option<Candidate>, MailboxError> {
-        let out: BTreeMap<DestinationId, usize> = open
+        let out: Vec<(DestinationId, usize)> = open
             .iter()
             .map(|id| (*id, self.in_flight_to(*id)))
             .collect();
         // A slot stays free for each that has none out, up to half of all slots.
-        let all = out.values().sum::<usize>().saturating_add(free);
-        let idle = out.values().filter(|count| **count == 0).count();
+        let all = out
+            .iter()
+            .map(|(_, count)| count)
+            .sum::<usize>()
+            .saturating_add(free);
+        let idle = out.iter().filter(|(_, count)| *count == 0).count();
         let reserved = idle.min(all.div_euclid(2));
         let mut best: Option<(usize, Candidate)> = None;
         for (id, count) in out {
             if count > 0 && free <= reserved {
                 continue;
             }
-            let Some(candidate) = self.oldest(db, id, found)? else {
+            let Some(candidate) = self.oldest(db, id, now, found)? else {
                 continue;
             };
             let better = best.as_ref().is_none_or(|(least, known)| {
@@ -215,6 +212,7 @@ impl Mailbox {
         &mut self,
         db: &impl Database,
         destination: DestinationId,
+        now: Timestamp,
         found: &mut Found,
     ) -> Result<Option<Candidate>, MailboxError> {
         while self.first_attempts.first(destination).is_none()
@@ -222,7 +220,7 @@ impl Mailbox {
             && !self.first_attempts.is_caught_up(self.last)
         {
             found.scans_left = found.scans_left.saturating_sub(1);
-            self.scan(db)?;
+            self.scan(db, now)?;
         }
         let fresh = self
             .first_attempts
@@ -244,7 +242,11 @@ impl Mailbox {
                 waiting: Some(*row),
             });
         Ok(match (fresh, waiting) {
-            (Some(fresh), Some(waiting)) if waiting.due <= fresh.due => Some(waiting),
+            (Some(fresh), Some(waiting))
+                if (waiting.due, waiting.event) < (fresh.due, fresh.event) =>
+            {
+                Some(waiting)
+            }
             (Some(fresh), _) => Some(fresh),
             (None, waiting) => waiting,
         })
@@ -252,11 +254,11 @@ impl Mailbox {
 
     /// Reads new events; what a backlogged destination has no room for waits in the
     /// table instead.
-    fn scan(&mut self, db: &impl Database) -> Result<(), MailboxError> {
+    fn scan(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
         let scan = self.first_attempts.scan(db, self.last)?;
         for (event, destination) in scan.excess {
-            let settled = db.atomically(|| park(db, event, destination))?;
-            self.waiting.insert(destination);
+            let settled = db.atomically(|| park(db, event, destination, now))?;
+            self.waiting.insert(destination, ());
             if settled {
                 self.first_attempts.settled();
             }
@@ -271,36 +273,36 @@ impl Mailbox {
         &mut self,
         db: &impl Database,
         candidate: &Candidate,
-        webhook: crate::ids::WebhookId,
+        webhook: WebhookId,
         give_up: Duration,
         now: Timestamp,
         found: &mut Found,
     ) -> Result<Option<Job>, MailboxError> {
         let (event, destination) = (candidate.event, candidate.destination);
-        let deliveries = Deliveries::load(db, event)?;
+        let (deliveries, stored) = match found.events.get(&event) {
+            Some(stored) => (Deliveries::load(db, event)?, Some(Rc::clone(stored))),
+            None => match self.read_event(db, event, webhook)? {
+                Some((deliveries, stored)) => (Some(deliveries), stored.map(Rc::new)),
+                None => (None, None),
+            },
+        };
         let state = deliveries
             .as_ref()
             .and_then(|deliveries| deliveries.get(destination))
             .map(|record| record.state);
         let number = match (state, &candidate.waiting) {
             (Some(State::Fresh), None) => 1,
-            (Some(State::Waiting), Some(row)) => {
-                if is_given_up(row, give_up, now) {
-                    self.end(db, event, destination, State::Failed)?;
-                    return Ok(None);
-                }
-                row.made.saturating_add(1)
+            (Some(State::Waiting), Some(row)) if is_given_up(row, give_up, now) => {
+                self.end(db, event, destination, State::Failed)?;
+                return Ok(None);
             }
+            (Some(State::Waiting), Some(row)) => row.made.saturating_add(1),
             // A row without its event, or left behind.
             (_, Some(_)) => {
                 waiting::remove(db, destination, event)?;
                 return Ok(None);
             }
             (_, None) => return Ok(None),
-        };
-        let stored = match found.events.get(&event) {
-            Some(stored) => Some(Rc::clone(stored)),
-            None => self.read_event(db, event, webhook)?.map(Rc::new),
         };
         let Some(stored) = stored else {
             // Its payload is not kept any more: there is nothing to send.
@@ -315,74 +317,34 @@ impl Mailbox {
         }))
     }
 
+    /// The deliveries of an event, and what is relayed of it unless that is not
+    /// kept any more; `None` when there is no such event.
     fn read_event(
         &self,
         db: &impl Database,
         event: Sequence,
-        webhook: crate::ids::WebhookId,
-    ) -> Result<Option<StoredEvent>, MailboxError> {
+        webhook: WebhookId,
+    ) -> Result<Option<(Deliveries, Option<StoredEvent>)>, MailboxError> {
         let rows = db.run(
-            "SELECT test FROM events WHERE seq = ?",
+            "SELECT envelope, body, test, deliveries FROM events WHERE seq = ?",
             &[sql::sequence(event)],
         )?;
-        let (Some(row), Some(payload)) = (rows.first(), Payload::load(db, event)?) else {
+        let Some(row) = rows.first() else {
             return Ok(None);
         };
-        Ok(Some(StoredEvent {
-            id: crate::ids::EventId {
+        let test = row.integer(2)? != 0;
+        let deliveries = sql::read_json(row, 3, "an event's deliveries")?;
+        let stored = Payload::read(db, event, row)?.map(|payload| StoredEvent {
+            id: EventId {
                 sequence: event,
                 webhook,
                 shard: self.shard,
             },
             envelope: payload.envelope,
             body: payload.body,
-            test: row.integer(0)? != 0,
-        }))
-    }
-
-    /// Cancels deliveries to destinations that are not configured any more, some
-    /// at a time.
-    fn cancel_removed(
-        &mut self,
-        db: &impl Database,
-        configured: &[DestinationId],
-    ) -> Result<(), MailboxError> {
-        let mut left = CANCELLED_AT_ONCE;
-        let fresh: Vec<DestinationId> = self
-            .first_attempts
-            .firsts()
-            .map(|(id, _)| id)
-            .filter(|id| !configured.contains(id))
-            .collect();
-        for id in fresh {
-            while left > 0
-                && let Some(event) = self.first_attempts.first(id)
-            {
-                self.end(db, event, id, State::Cancelled)?;
-                self.first_attempts.take(event, id);
-                left = left.saturating_sub(1);
-            }
-        }
-        let waiting: Vec<DestinationId> = self
-            .waiting
-            .iter()
-            .copied()
-            .filter(|id| !configured.contains(id))
-            .collect();
-        for id in waiting {
-            let out = self.in_flight_to(id);
-            let rows = waiting::due(db, id, waiting::EVER, left.saturating_add(out))?;
-            if rows.is_empty() && left > 0 {
-                self.waiting.remove(&id);
-            }
-            for row in rows {
-                if left > 0 && !self.in_flight.contains_key(&(row.event, id)) {
-                    self.end(db, row.event, id, State::Cancelled)?;
-                    left = left.saturating_sub(1);
-                }
-            }
-        }
-        Ok(())
+            test,
+        });
+        Ok(Some((deliveries, stored)))
     }
 }
 
@@ -399,6 +361,7 @@ fn park(
     db: &impl Database,
     event: Sequence,
     destination: DestinationId,
+    now: Timestamp,
 ) -> Result<bool, MailboxError> {
     let Some(mut deliveries) = Deliveries::load(db, event)? else {
         return Ok(false);
@@ -413,7 +376,7 @@ fn park(
     let history = record.take_history();
     let row = Waiting {
         event,
-        due: event.at(),
+        due: event.at().min(now),
         tries: 0,
         since: event.at(),
         made: history.made,
@@ -421,29 +384,4 @@ fn park(
     waiting::insert(db, destination, &row, &history)?;
     deliveries.save(db, event)?;
     Ok(!deliveries.is_fresh())
-}
-
-/// What is relayed of an event.
-pub(super) struct Payload {
-    pub(super) envelope: Envelope,
-    pub(super) body: Vec<u8>,
-}
-
-impl Payload {
-    /// From the event's row, or from `payloads`; `None` when it is not kept any
-    /// more.
-    pub(super) fn load(db: &impl Database, event: Sequence) -> Result<Option<Self>, MailboxError> {
-        for statement in [
-            "SELECT envelope, body FROM events WHERE seq = ? AND envelope IS NOT NULL",
-            "SELECT envelope, body FROM payloads WHERE seq = ?",
-        ] {
-            if let Some(row) = db.run(statement, &[sql::sequence(event)])?.first() {
-                return Ok(Some(Self {
-                    envelope: sql::read_json(row, 0, "an event's envelope")?,
-                    body: sql::read_bytes(row, 1)?,
-                }));
-            }
-        }
-        Ok(None)
-    }
 }

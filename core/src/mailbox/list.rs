@@ -3,7 +3,7 @@
 use super::{
     Mailbox, MailboxError,
     deliveries::{Deliveries, History, Record, State},
-    lease::Payload,
+    payload::Payload,
     sql,
     view::{AttemptView, DeliveryView, EventPage, EventQuery, EventView},
     waiting,
@@ -21,8 +21,7 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{collections::BTreeMap, time::Duration};
 
-const COLUMNS: &str = "SELECT seq, status, test, conflicts, key, name, object_id, summary, \
-                       deliveries FROM events WHERE ";
+const COLUMNS: &str = "seq, status, test, conflicts, key, name, object_id, summary, deliveries";
 
 /// A delivery with its attempts, wherever they stand.
 struct Told {
@@ -44,8 +43,7 @@ impl Mailbox {
             return Ok(EventPage::default());
         }
         let per_page = usize::try_from(query.per_page.clamp(1, 100)).unwrap_or(100);
-        let mut sql = COLUMNS.to_owned();
-        sql.push_str("seq < ?");
+        let mut sql = ["SELECT ", COLUMNS, " FROM events WHERE seq < ?"].concat();
         let mut values = vec![sql::sequence(self.upper_bound(config, query))];
         let mut narrow = |condition: &str, value: Value| {
             sql.push_str(" AND ");
@@ -108,13 +106,23 @@ impl Mailbox {
         let Some(config) = &self.config else {
             return Ok(None);
         };
-        let rows = db.run(&[COLUMNS, "seq = ?"].concat(), &[sql::sequence(event)])?;
+        let rows = db.run(
+            &["SELECT ", COLUMNS, " FROM events WHERE seq = ?"].concat(),
+            &[sql::sequence(event)],
+        )?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
         let (mut view, told) = self.view(db, config, row)?;
         view.deliveries = Some(deliveries(config, told));
-        if let Some(payload) = Payload::load(db, event)? {
+        let payload = db.run(
+            "SELECT envelope, body FROM events WHERE seq = ?",
+            &[sql::sequence(event)],
+        )?;
+        let payload = payload
+            .first()
+            .map_or(Ok(None), |row| Payload::read(db, event, row))?;
+        if let Some(payload) = payload {
             view.headers = Some(headers(config, &payload.envelope));
             view.query = Some(payload.envelope.query);
             match String::from_utf8(payload.body) {

@@ -1,7 +1,7 @@
 //! One list out of many Mailboxes: newest first, with one cursor for all.
 
-use super::view::EventPage;
-use crate::ids::{DestinationId, EventId};
+use crate::ids::DestinationId;
+use crate::messages::ShownEvents;
 use crate::problem::{FieldError, Problem};
 
 /// Mailboxes that one list may ask. Beyond it a list must name its webhook.
@@ -9,17 +9,37 @@ pub const MOST_MAILBOXES: usize = 40;
 
 /// Merges pages, each newest first, into one of at most `per_page` events.
 #[must_use]
-pub fn merge(pages: Vec<EventPage>, per_page: usize) -> EventPage {
+pub fn merge(pages: Vec<ShownEvents>, per_page: usize) -> ShownEvents {
     let more_behind = pages.iter().any(|page| page.next.is_some());
     let mut data: Vec<_> = pages.into_iter().flat_map(|page| page.data).collect();
-    data.sort_by_key(|event| std::cmp::Reverse(event.id));
+    data.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
     let more_here = data.len() > per_page;
     data.truncate(per_page);
-    let next: Option<EventId> = data
+    let next = data
         .last()
-        .map(|event| event.id)
+        .map(|(id, _)| *id)
         .filter(|_| more_here || more_behind);
-    EventPage { data, next }
+    ShownEvents { data, next }
+}
+
+/// The body of `GET /events`.
+#[must_use]
+pub fn events_json(page: &ShownEvents) -> String {
+    let mut json = String::from("{\"data\":[");
+    for (at, (_, event)) in page.data.iter().enumerate() {
+        if at > 0 {
+            json.push(',');
+        }
+        json.push_str(event);
+    }
+    json.push_str("],\"next_cursor\":");
+    match page.next {
+        // An id is letters and digits: nothing to escape.
+        Some(id) => json.extend(["\"", &id.to_string(), "\""]),
+        None => json.push_str("null"),
+    }
+    json.push('}');
+    json
 }
 
 /// Reads the body of a resend: nothing, or `{"destination_id":"dst_…"}`.
@@ -33,13 +53,15 @@ pub fn resend_body(body: &[u8]) -> Result<Option<DestinationId>, Problem> {
         #[serde(default)]
         destination_id: Option<DestinationId>,
     }
-    if body.iter().all(u8::is_ascii_whitespace) {
+    let body = body.trim_ascii();
+    if body.is_empty() {
         return Ok(None);
     }
-    // serde also reads a struct from an array.
-    let is_object = body.trim_ascii_start().starts_with(b"{");
-    let read = serde_json::from_slice(body).ok().filter(|_| is_object);
-    read.map(|body: Body| body.destination_id).ok_or_else(|| {
+    // An array would be read for the fields in their order.
+    let read = body
+        .starts_with(b"{")
+        .then(|| serde_json::from_slice::<Body>(body).ok());
+    read.flatten().map(|body| body.destination_id).ok_or_else(|| {
         Problem::invalid(vec![FieldError {
             pointer: String::new(),
             message: "send nothing, or an object with destination_id alone, such as {\"destination_id\":\"dst_…\"}".into(),
@@ -50,35 +72,74 @@ pub fn resend_body(body: &[u8]) -> Result<Option<DestinationId>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{EventId, Sequence, WebhookId};
+
+    fn event(number: i64, webhook: u8) -> EventId {
+        EventId {
+            sequence: Sequence::from_number(number).unwrap(),
+            webhook: WebhookId::from_random([webhook; 16]),
+            shard: 0,
+        }
+    }
+
+    fn page(events: &[EventId], next: Option<EventId>) -> ShownEvents {
+        let shown = |id: &EventId| (*id, format!("{{\"id\":\"{id}\"}}"));
+        ShownEvents {
+            data: events.iter().map(shown).collect(),
+            next,
+        }
+    }
+
+    fn ids(page: &ShownEvents) -> Vec<EventId> {
+        page.data.iter().map(|(id, _)| *id).collect()
+    }
 
     #[test]
-    fn a_resend_takes_nothing_or_an_object_with_a_destination() {
-        let id = DestinationId::from_random([7; 8]);
-        let named = format!(r#" {{"destination_id":"{id}"}} "#);
-        for (body, expected) in [
-            ("", None),
-            (" \r\n", None),
-            ("{}", None),
-            (r#"{"destination_id":null}"#, None),
-            (named.as_str(), Some(id)),
-        ] {
-            assert_eq!(resend_body(body.as_bytes()), Ok(expected), "{body}");
-        }
-        let twice = format!(r#"{{"destination_id":"{id}","destination_id":"{id}"}}"#);
-        for body in [
+    fn pages_of_many_mailboxes_become_one_in_the_order_of_time() {
+        let (a, b, c, d) = (event(9, 1), event(8, 2), event(7, 1), event(6, 2));
+        let merged = merge(vec![page(&[a, c], None), page(&[b, d], None)], 4);
+        assert_eq!((ids(&merged), merged.next), (vec![a, b, c, d], None));
+        let merged = merge(vec![page(&[a, c], None), page(&[b, d], None)], 3);
+        assert_eq!((ids(&merged), merged.next), (vec![a, b, c], Some(c)));
+        // A Mailbox has more than it was asked for.
+        let merged = merge(vec![page(&[a], Some(a)), page(&[], None)], 1);
+        assert_eq!((ids(&merged), merged.next), (vec![a], Some(a)));
+        assert_eq!(merge(vec![], 5).next, None);
+    }
+
+    #[test]
+    fn a_page_is_written_as_lists_are() {
+        let a = event(9, 1);
+        assert_eq!(
+            events_json(&page(&[a, a], Some(a))),
+            format!(r#"{{"data":[{{"id":"{a}"}},{{"id":"{a}"}}],"next_cursor":"{a}"}}"#)
+        );
+        assert_eq!(
+            events_json(&page(&[], None)),
+            r#"{"data":[],"next_cursor":null}"#
+        );
+    }
+
+    #[test]
+    fn a_resend_names_a_destination_or_nothing() {
+        let id = DestinationId::from_random([1; 8]);
+        assert_eq!(resend_body(b"").unwrap(), None);
+        assert_eq!(resend_body(b" \n").unwrap(), None);
+        assert_eq!(resend_body(b"{}").unwrap(), None);
+        let body = format!(r#"{{"destination_id":"{id}"}}"#);
+        assert_eq!(resend_body(body.as_bytes()).unwrap(), Some(id));
+        for bad in [
             "[]",
-            &format!(r#"["{id}"]"#),
-            "null",
-            "1",
-            "{",
-            "{}{}",
+            "x",
+            r#"{"destination":"x"}"#,
+            r#"{"destination_id":"dst_"}"#,
             r#"{"destination_id":1}"#,
-            r#"{"destination_id":"dst_1"}"#,
-            r#"{"destination":"dst_1"}"#,
-            &twice,
         ] {
-            let problem = resend_body(body.as_bytes()).expect_err(body);
-            assert_eq!((problem.status, problem.code), (422, "invalid"), "{body}");
+            assert_eq!(
+                resend_body(bad.as_bytes()).unwrap_err().status,
+                422,
+                "{bad}"
+            );
         }
     }
 }

@@ -17,10 +17,13 @@
 mod accept;
 mod alarm;
 mod deliveries;
+mod few;
 mod finish;
 mod fresh;
 mod lease;
 mod list;
+mod payload;
+mod removed;
 mod resend;
 mod schema;
 mod sql;
@@ -42,8 +45,8 @@ use crate::{
     time::Timestamp,
     webhook::Webhook,
 };
+use few::Few;
 use fresh::FirstAttempts;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a Mailbox could not do what it was asked. Nothing of it was done then,
 /// unless the database failed in saying that it was.
@@ -87,10 +90,10 @@ pub struct Mailbox {
     last: Sequence,
     first_attempts: FirstAttempts,
     /// Destinations that may have rows in `waiting`.
-    waiting: BTreeSet<DestinationId>,
-    in_flight: BTreeMap<(Sequence, DestinationId), Source>,
+    waiting: Few<DestinationId, ()>,
+    in_flight: Few<(Sequence, DestinationId), Source>,
     /// Destinations that asked to be left alone until then.
-    holds: BTreeMap<DestinationId, Timestamp>,
+    holds: Few<DestinationId, Timestamp>,
     running: bool,
     /// The alarm that is set for certain; `None` when there may be none.
     armed: Option<Timestamp>,
@@ -124,9 +127,9 @@ impl Mailbox {
             retired,
             last: Sequence::default(),
             first_attempts: FirstAttempts::default(),
-            waiting: BTreeSet::new(),
-            in_flight: BTreeMap::new(),
-            holds: BTreeMap::new(),
+            waiting: Few::default(),
+            in_flight: Few::default(),
+            holds: Few::default(),
             running: false,
             armed: alarm.filter(|at| !alarm::is_lost(*at, now)),
             recent_tests: Vec::new(),
@@ -136,7 +139,7 @@ impl Mailbox {
         }
         mailbox.config = match schema::meta(db, CONFIG)? {
             Some(Value::Text(json)) => Some(
-                serde_json::from_str(&json)
+                serde_json::from_slice(json.as_bytes())
                     .map_err(|_| MailboxError::Unreadable("the configuration"))?,
             ),
             Some(_) => return Err(MailboxError::Unreadable("the configuration")),
@@ -156,7 +159,7 @@ impl Mailbox {
             mailbox.last = sql::read_sequence(row, 0)?;
         }
         mailbox.first_attempts = FirstAttempts::open(db, mailbox.last)?;
-        mailbox.waiting = waiting::destinations(db)?.into_iter().collect();
+        mailbox.waiting.extend(waiting::destinations(db)?);
         Ok(mailbox)
     }
 
@@ -241,9 +244,9 @@ impl Mailbox {
             retired: true,
             last: self.last,
             first_attempts: FirstAttempts::default(),
-            waiting: BTreeSet::new(),
-            in_flight: BTreeMap::new(),
-            holds: BTreeMap::new(),
+            waiting: Few::default(),
+            in_flight: Few::default(),
+            holds: Few::default(),
             running: self.running,
             armed: self.armed,
             recent_tests: Vec::new(),
@@ -270,9 +273,9 @@ impl Mailbox {
                 self.retire(db, webhook)?;
                 MailboxReply::Done
             }
-            MailboxRequest::List(query) => MailboxReply::Events(self.list(db, &query)?),
+            MailboxRequest::List(query) => MailboxReply::Events(self.list(db, &query)?.shown()?),
             MailboxRequest::Get(sequence) => match self.get(db, sequence)? {
-                Some(event) => MailboxReply::Event(Box::new(event)),
+                Some(event) => MailboxReply::Event(event.shown()?),
                 None => MailboxReply::NotFound,
             },
             MailboxRequest::Resend {

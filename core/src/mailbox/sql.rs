@@ -61,7 +61,7 @@ pub(super) fn read_json<T: DeserializeOwned>(
     column: usize,
     what: &'static str,
 ) -> Result<T, MailboxError> {
-    serde_json::from_str(row.text(column)?).map_err(|_| MailboxError::Unreadable(what))
+    serde_json::from_slice(row.text(column)?.as_bytes()).map_err(|_| MailboxError::Unreadable(what))
 }
 
 pub(super) fn read_count(row: &Row, column: usize) -> Result<u32, MailboxError> {

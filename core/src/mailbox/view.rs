@@ -1,9 +1,11 @@
 //! Events as operators see them, and what they may ask for.
 
+use super::MailboxError;
 use crate::{
     delivery::{Attempt, Status},
     event::Summary,
     ids::{DestinationId, EventId, WebhookId},
+    messages::ShownEvents,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +35,7 @@ pub struct EventQuery {
 }
 
 /// A page of one Mailbox's events, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventPage {
     /// The events.
     pub data: Vec<EventView>,
@@ -41,9 +43,27 @@ pub struct EventPage {
     pub next: Option<EventId>,
 }
 
+impl EventPage {
+    /// As it crosses to the Worker.
+    ///
+    /// # Errors
+    /// When an event cannot be written as JSON.
+    pub fn shown(&self) -> Result<ShownEvents, MailboxError> {
+        let shown = |event: &EventView| Ok((event.id, event.shown()?));
+        Ok(ShownEvents {
+            data: self
+                .data
+                .iter()
+                .map(shown)
+                .collect::<Result<_, MailboxError>>()?,
+            next: self.next,
+        })
+    }
+}
+
 /// An event as the API shows it. Fields that only a single event shows are absent
 /// in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EventView {
     /// `evt_…`
     pub id: EventId,
@@ -75,7 +95,7 @@ pub struct EventView {
     /// What it says at a glance.
     pub summary: Summary,
     /// The request's headers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<std::collections::BTreeMap<String, String>>,
     /// The request's query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,8 +111,18 @@ pub struct EventView {
     pub deliveries: Option<Vec<DeliveryView>>,
 }
 
+impl EventView {
+    /// The JSON that the API answers with.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn shown(&self) -> Result<String, MailboxError> {
+        serde_json::to_string(self).map_err(|_| MailboxError::Unreadable("an event"))
+    }
+}
+
 /// A delivery as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeliveryView {
     /// `dst_…`
     pub destination_id: DestinationId,
@@ -105,7 +135,7 @@ pub struct DeliveryView {
 }
 
 /// An attempt as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AttemptView {
     /// From 1.
     pub number: u32,

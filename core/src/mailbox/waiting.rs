@@ -23,8 +23,6 @@ pub(super) struct Waiting {
     pub(super) made: u32,
 }
 
-const COLUMNS: &str = "SELECT seq, due, tries, since, made, attempts FROM waiting ";
-
 fn read(row: &Row) -> Result<Waiting, MailboxError> {
     Ok(Waiting {
         event: sql::read_sequence(row, 0)?,
@@ -42,7 +40,8 @@ pub(super) fn load(
     event: Sequence,
 ) -> Result<Option<(Waiting, History)>, MailboxError> {
     let rows = db.run(
-        &[COLUMNS, "WHERE destination = ? AND seq = ?"].concat(),
+        "SELECT seq, due, tries, since, made, attempts FROM waiting
+         WHERE destination = ? AND seq = ?",
         &[sql::destination(destination), sql::sequence(event)],
     )?;
     let Some(row) = rows.first() else {
@@ -56,25 +55,16 @@ pub(super) fn load(
     Ok(Some((waiting, history)))
 }
 
-/// Later than anything is ever due.
-pub(super) const EVER: Timestamp = Timestamp::from_millis((1 << 53) - 1);
-
-/// The first `limit` of a destination that are due at `by` or before, oldest due
-/// first.
-pub(super) fn due(
+/// The first `limit` of a destination, oldest due first.
+pub(super) fn first(
     db: &impl Database,
     destination: DestinationId,
-    by: Timestamp,
     limit: usize,
 ) -> Result<Vec<Waiting>, MailboxError> {
     db.run(
         "SELECT seq, due, tries, since, made FROM waiting
-         WHERE destination = ? AND due <= ? ORDER BY due, seq LIMIT ?",
-        &[
-            sql::destination(destination),
-            sql::timestamp(by),
-            sql::size(limit),
-        ],
+         WHERE destination = ? ORDER BY due, seq LIMIT ?",
+        &[sql::destination(destination), sql::size(limit)],
     )?
     .iter()
     .map(read)

@@ -42,7 +42,8 @@ pub fn check(provider: &dyn Provider, settings: &Settings, secrets: &[Secret]) -
 /// Settings that this provider does not take, and those it cannot do without.
 fn check_names(provider: &dyn Provider, settings: &Settings, mistakes: &mut Vec<FieldError>) {
     let about = provider.about();
-    let given = serde_json::to_value(settings).unwrap_or_default();
+    let given = serde_json::to_vec(settings).unwrap_or_default();
+    let given: serde_json::Value = serde_json::from_slice(&given).unwrap_or_default();
     let is_given = |name: &str| given.get(name).is_some();
     let given = given.as_object().into_iter().flatten();
     for (name, _) in given {

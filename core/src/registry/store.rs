@@ -242,13 +242,13 @@ fn json(webhook: &Webhook) -> Result<Value, RegistryError> {
 /// secret.
 fn read(row: &Row, column: usize) -> Result<Webhook, RegistryError> {
     let json = row.text(column)?;
-    serde_json::from_str(json).map_err(|_| {
+    serde_json::from_slice(json.as_bytes()).map_err(|_| {
         #[derive(serde::Deserialize)]
         struct Named {
             id: WebhookId,
         }
         RegistryError::Unreadable(
-            serde_json::from_str::<Named>(json)
+            serde_json::from_slice::<Named>(json.as_bytes())
                 .map_or_else(|_| "a webhook".to_owned(), |named| named.id.to_string()),
         )
     })

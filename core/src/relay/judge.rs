@@ -108,7 +108,7 @@ fn strict_complaint(destination: &Destination, answer: &Answer) -> Option<String
 pub fn success_in(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let Ok(Value::Object(object)) = serde_json::from_str(text) else {
+    let Ok(Value::Object(object)) = serde_json::from_slice(text.as_bytes()) else {
         return false;
     };
     match object.get("success") {

@@ -49,6 +49,8 @@ pub struct NativeDatabase {
     inside: Cell<bool>,
     statements: Cell<u64>,
     alarms: Cell<u64>,
+    /// Rows of the alarm's table, which are not the object's.
+    own_changes: Cell<u64>,
 }
 
 fn failed(error: impl std::fmt::Display) -> DatabaseError {
@@ -87,6 +89,7 @@ impl NativeDatabase {
             inside: Cell::new(false),
             statements: Cell::new(0),
             alarms: Cell::new(0),
+            own_changes: Cell::new(0),
         })
     }
 
@@ -111,10 +114,19 @@ impl NativeDatabase {
     /// # Errors
     /// When SQLite cannot.
     pub fn clear_alarm(&self) -> Result<(), DatabaseError> {
+        self.alarm_statement("DELETE FROM platform_alarm", &[])
+    }
+
+    fn alarm_statement(&self, sql: &str, values: &[i64]) -> Result<(), DatabaseError> {
+        let before = self.connection.total_changes();
         self.connection
-            .execute("DELETE FROM platform_alarm", [])
-            .map(drop)
-            .map_err(failed)
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))
+            .map_err(failed)?;
+        let own = self.connection.total_changes().saturating_sub(before);
+        self.own_changes
+            .set(self.own_changes.get().saturating_add(own));
+        Ok(())
     }
 
     /// Table rows inserted, updated and deleted since it was opened. Index rows,
@@ -123,7 +135,7 @@ impl NativeDatabase {
     pub fn changes(&self) -> u64 {
         self.connection
             .total_changes()
-            .saturating_sub(self.alarms.get())
+            .saturating_sub(self.own_changes.get())
     }
 
     /// Alarms set to another value than before: the platform counts a row each.
@@ -216,14 +228,11 @@ impl Database for NativeDatabase {
             return Ok(());
         }
         count(&self.alarms);
-        self.connection
-            .execute(
-                "INSERT INTO platform_alarm (id, at) VALUES (1, ?1)
-                 ON CONFLICT (id) DO UPDATE SET at = excluded.at",
-                [at.millis()],
-            )
-            .map(drop)
-            .map_err(failed)
+        self.alarm_statement(
+            "INSERT INTO platform_alarm (id, at) VALUES (1, ?1)
+             ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+            &[at.millis()],
+        )
     }
 
     fn atomically<T, E: From<DatabaseError>>(
@@ -294,6 +303,17 @@ mod tests {
             db.run("SELECT ?", &[Value::Integer(MAX_INTEGER + 1)])
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_file_outlives_its_connection() {
+        let name = format!("tram-native-{}.sqlite", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let at = Timestamp::from_millis(5);
+        NativeDatabase::at(&path).unwrap().set_alarm(at).unwrap();
+        let alarm = NativeDatabase::at(&path).unwrap().alarm();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(alarm, Ok(Some(at)));
     }
 
     #[test]

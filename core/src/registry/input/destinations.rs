@@ -29,7 +29,8 @@ const KNOWN: [&str; 8] = [
 
 /// Reads what was sent of the destinations. `current` are those of the webhook so
 /// far: one whose URL stays, or whose id is named, keeps its id and whatever of it
-/// is not sent.
+/// is not sent. So does the only one when it moves: were it another, what is
+/// pending would be cancelled with the old one.
 pub(super) fn read(
     sent: &Object<'_>,
     current: &[Destination],
@@ -102,7 +103,8 @@ fn fresh(is_first: bool, entropy: &mut Entropy) -> Result<Destination, EntropyEx
     })
 }
 
-/// `webhook_url`: one destination. When the only one moves, all but its id stays.
+/// `webhook_url`: one destination. When the only one moves it stays the same
+/// destination, so that what is on its way to it goes to the new URL.
 fn only(
     node: &Node<'_>,
     current: &[Destination],
@@ -119,10 +121,7 @@ fn only(
         .find(|known| destination_url::same(&known.url, url));
     let mut destination = match (same, current) {
         (Some(same), _) => same.clone(),
-        (None, [only]) => Destination {
-            id: DestinationId::from_random(entropy.draw()?),
-            ..only.clone()
-        },
+        (None, [only]) => only.clone(),
         (None, _) => fresh(true, entropy)?,
     };
     url.clone_into(&mut destination.url);
@@ -172,7 +171,11 @@ fn all(
             }
             (None, None) => false,
         });
-        let mut destination = match known {
+        let moved = match (entries.as_slice(), current) {
+            ([_], [only]) if id.is_none() => Some(only),
+            _ => None,
+        };
+        let mut destination = match known.or(moved) {
             Some(known) => known.clone(),
             None => fresh(index == 0, entropy)?,
         };

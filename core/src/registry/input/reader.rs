@@ -49,7 +49,7 @@ impl Mistakes {
 /// JSON text as a value; one mistake at the root when it is not JSON, or when an
 /// object names a field twice, where it would be a guess which one is meant.
 pub(super) fn parse(text: &str) -> Result<Value, FieldError> {
-    serde_json::from_str::<Unique>(text)
+    serde_json::from_slice::<Unique>(text.as_bytes())
         .map(|unique| unique.0)
         .map_err(|error| FieldError {
             pointer: String::new(),

@@ -693,7 +693,14 @@ fn the_only_destination_may_move() {
         (new.url.as_str(), new.timeout_seconds),
         ("https://new.example/", 9)
     );
-    assert_ne!(new.id, existing.destinations[0].id);
+    // The same destination, so that what is on its way to it is not cancelled.
+    assert_eq!(new.id, existing.destinations[0].id);
+    let long = json!({"destinations": [{"url": "https://new.example/"}]});
+    let moved = update_of(&existing, &long).unwrap();
+    assert_eq!(
+        moved.webhook.destinations[0].id,
+        existing.destinations[0].id
+    );
     // As read but for the short form, or for the long one.
     let warnings = [];
     let shown = view::webhook(&existing, "", Reveal::default(), &warnings);

@@ -1,0 +1,202 @@
+//! When the object is woken.
+
+use super::*;
+
+#[test]
+fn a_new_event_is_woken_for_at_once_and_a_second_sets_nothing() {
+    let mut rig = Rig::new(1);
+    assert_eq!(rig.alarm(), None);
+    rig.take("1");
+    assert_eq!(rig.alarm(), Some(START.plus(millis(1))));
+    rig.wait(millis(50));
+    rig.take("2");
+    assert_eq!(rig.alarm(), Some(START.plus(millis(1))));
+    assert_eq!(rig.db.alarms_set(), 1);
+}
+
+#[test]
+fn an_alarm_that_is_too_late_for_a_new_event_is_moved() {
+    let mut rig = Rig::new(1);
+    rig.take("1");
+    rig.run(500);
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(60_000))));
+    rig.wait(millis(10));
+    rig.take("2");
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
+}
+
+#[test]
+fn in_a_run_without_an_alarm_a_new_event_sets_one() {
+    let mut rig = Rig::new(1);
+    rig.mailbox.woken();
+    rig.mailbox.begin_run();
+    let accepted = rig.offer(vec![event("1", b"{}")]);
+    assert!(accepted.wake);
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
+}
+
+#[test]
+fn a_lease_is_renewed_before_less_than_35_seconds_are_left() {
+    let mut rig = Rig::new(1);
+    for n in 0..10 {
+        rig.take(&n.to_string());
+    }
+    rig.db.clear_alarm().unwrap();
+    rig.mailbox.woken();
+    rig.mailbox.begin_run();
+    let mut set = Vec::new();
+    for _ in 0..10 {
+        let job = rig.lease_one();
+        let left = rig.alarm().unwrap().since(rig.now);
+        assert!(left > millis(35_000) && left <= millis(60_000), "{left:?}");
+        set.push(rig.db.alarms_set());
+        rig.wait(millis(10_000));
+        rig.finish(&job, 200);
+    }
+    assert_eq!(set, [2, 2, 2, 3, 3, 3, 4, 4, 4, 5]);
+}
+
+#[test]
+fn the_end_of_a_run_arms_at_the_earliest_due() {
+    let mut rig = Rig::new(1);
+    rig.take("1");
+    rig.run(500);
+    rig.wait(millis(30_000));
+    rig.take("2");
+    rig.run(500);
+    assert_eq!(rig.alarm(), Some(START.plus(millis(60_000))));
+    assert_eq!(rig.due(), rig.alarm());
+}
+
+#[test]
+fn what_is_due_already_is_armed_for_in_the_future() {
+    let mut rig = Rig::new(1);
+    rig.take("1");
+    rig.mailbox.begin_run();
+    let job = rig.lease_one();
+    rig.mailbox.abandon(&job);
+    rig.wait(millis(5));
+    rig.end_run();
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
+}
+
+#[test]
+fn a_run_that_ends_with_attempts_out_keeps_a_lease_on_them() {
+    let mut rig = Rig::new(1);
+    rig.take("1");
+    rig.run(500);
+    rig.take("2");
+    rig.mailbox.begin_run();
+    rig.change(|webhook| webhook.give_up_after_hours = 1);
+    let out = rig.lease_one();
+    rig.end_run();
+    assert!(rig.alarm().unwrap() <= rig.now.plus(millis(60_000)));
+    rig.reopen();
+    rig.wait(millis(60_000));
+    let again: Vec<_> = rig.lease(6).iter().map(|job| job.event.id).collect();
+    assert!(again.contains(&out.event.id));
+}
+
+#[test]
+fn early_late_and_needless_wakes_do_nothing() {
+    let mut rig = Rig::new(1);
+    assert_eq!(rig.run(200), 0);
+    assert_eq!(rig.alarm(), None);
+    rig.take("1");
+    rig.run(500);
+    let due = START.plus(millis(60_000));
+    rig.wait(millis(59_999));
+    assert_eq!(rig.run(200), 0, "early");
+    assert_eq!(rig.alarm(), Some(due));
+    rig.wait(millis(100_000));
+    assert_eq!(rig.run(200), 1, "late");
+    assert_eq!(rig.run(200), 0, "again");
+}
+
+#[test]
+fn any_wake_repairs_a_missing_or_lost_alarm() {
+    let mut rig = Rig::new(1);
+    rig.take("1");
+    rig.db.clear_alarm().unwrap();
+    rig.reopen();
+    rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
+    // Set, but it did not fire.
+    rig.wait(millis(119_000));
+    rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
+    assert_eq!(rig.alarm(), Some(START.plus(millis(1))));
+    rig.wait(millis(2_000));
+    rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
+}
+
+#[test]
+fn a_paused_webhook_stores_without_waking_and_wakes_when_resumed() {
+    let mut rig = Rig::new(1);
+    rig.change(|webhook| webhook.is_paused = true);
+    rig.take("1");
+    assert_eq!((rig.alarm(), rig.due()), (None, None));
+    assert!(rig.lease(6).is_empty());
+    rig.wait(millis(1_000_000));
+    rig.change(|webhook| webhook.is_paused = false);
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
+    assert_eq!(rig.run(200), 1);
+}
+
+#[test]
+fn a_webhook_that_is_switched_off_relays_what_it_has() {
+    let mut rig = Rig::new(1);
+    rig.take("1");
+    rig.change(|webhook| webhook.is_active = false);
+    let refused = rig.offer(vec![event("2", b"{}")]);
+    assert_eq!(refused.reply, AcceptReply::Stale { version: 2 });
+    assert_eq!(rig.run(200), 1);
+}
+
+#[test]
+fn the_configuration_decides_who_is_taken() {
+    let mut rig = Rig::new(1);
+    rig.change(|_| ());
+    for (version, expected) in [
+        (1, AcceptReply::Stale { version: 2 }),
+        (2, AcceptReply::Taken(Vec::new())),
+        (3, AcceptReply::Unconfigured),
+    ] {
+        let mut request = accept(Vec::new());
+        request.config_version = version;
+        let accepted = rig.mailbox.accept(&rig.db, &request, START).unwrap();
+        assert_eq!(accepted.reply, expected, "version {version}");
+    }
+    let new = NativeDatabase::in_memory().unwrap();
+    let mut unconfigured = Mailbox::open(&new, None, START).unwrap();
+    let accepted = unconfigured
+        .accept(&new, &accept(vec![event("1", b"{}")]), START)
+        .unwrap();
+    assert_eq!(accepted.reply, AcceptReply::Unconfigured);
+}
+
+#[test]
+fn another_webhook_s_or_shard_s_messages_are_refused() {
+    let mut rig = Rig::new(1);
+    let mut other = webhook(1);
+    other.version = 9;
+    other.id = crate::ids::WebhookId::from_random([1; 16]);
+    let wrong = Err(crate::mailbox::MailboxError::Misdirected);
+    assert_eq!(rig.mailbox.configure(&rig.db, &other, 0, START), wrong);
+    assert_eq!(rig.mailbox.retire(&rig.db, other.id), wrong);
+    other.id = webhook(1).id;
+    assert_eq!(rig.mailbox.configure(&rig.db, &other, 1, START), wrong);
+}
+
+#[test]
+fn the_provider_s_secrets_are_not_stored() {
+    let mut rig = Rig::new(1);
+    rig.change(|webhook| {
+        webhook.secrets = vec![crate::secret::Secret::new("of the provider".into())];
+    });
+    let stored = rig
+        .db
+        .run("SELECT value FROM meta WHERE name = 'config'", &[])
+        .unwrap();
+    assert!(!stored[0].text(0).unwrap().contains("of the provider"));
+}

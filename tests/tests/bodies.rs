@@ -1,0 +1,235 @@
+//! Bodies are bytes from end to end: whatever they hold, they arrive as they came,
+//! also when they are sent again, and the operator can look at them.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::io::Write as _;
+use tram_tests::{Origin, Received, Reply, Station, Webhook, casso, github_signature, transaction};
+
+const MIB: usize = 1_048_576;
+
+fn github(station: &Station, origin: &Origin) -> Webhook {
+    station.create_webhook(&json!({
+        "provider": "github", "webhook_url": origin.url("/hook"),
+        "retry": {"schedule": "custom", "delays_seconds": [0.2, 0.2, 0.2]}
+    }))
+}
+
+/// Posts these bytes as GitHub would sign them; the event's id.
+#[track_caller]
+fn post(station: &Station, webhook: &Webhook, body: &[u8]) -> String {
+    let signature = github_signature(&webhook.secret, body);
+    let headers = [
+        ("x-hub-signature-256", signature.as_str()),
+        ("content-type", "application/octet-stream"),
+    ];
+    let answer = station.post(&webhook.path, &headers, body);
+    answer.assert_taken("accepted").remove(0)
+}
+
+#[track_caller]
+fn assert_same(received: &Received, sent: &[u8]) {
+    assert_eq!(received.body.len(), sent.len());
+    assert_eq!(Sha256::digest(&received.body), Sha256::digest(sent));
+    assert!(received.body == sent);
+}
+
+/// Bytes without a pattern: xorshift from a fixed seed.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    })
+    .take(length)
+    .collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Everything strange that is still a body.
+fn strange() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("empty", Vec::new()),
+        ("one byte that is no UTF-8", vec![0xff]),
+        ("every byte", (0..=255).collect()),
+        ("NULs alone", vec![0; 1_000]),
+        ("NULs in JSON", b"{\"a\":\"\0\"}\0".to_vec()),
+        ("a byte order mark", b"\xef\xbb\xbf{\"id\":1}".to_vec()),
+        ("a byte order mark of UTF-16", b"\xff\xfe{\0}\0".to_vec()),
+        (
+            "half a surrogate pair as bytes",
+            b"\"\xed\xa0\x80\"".to_vec(),
+        ),
+        ("UTF-8 cut in a letter", "đơn hàng".as_bytes()[..6].to_vec()),
+        ("line ends of all kinds", b"\r\n\n\r\r\n\n".to_vec()),
+        ("blanks around", b"  {\"a\" : 1.0}  \n".to_vec()),
+        ("Vietnamese", "Nguyễn Thị Ánh chuyển tiền 🧾".into()),
+        ("at the edge of a row", noise(4_096)),
+        ("beyond the edge of a row", noise(4_097)),
+        ("1 MiB", noise(MIB)),
+    ]
+}
+
+#[test]
+fn every_body_arrives_byte_for_byte_also_when_it_is_sent_again() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = github(&station, &origin);
+    for (what, body) in strange() {
+        origin.forget();
+        origin.then(Reply::status(500));
+        let id = post(&station, &webhook, &body);
+        let _ = station.wait_for_status(&id, "delivered");
+        let [first, second] = &origin.received()[..] else {
+            panic!("{what}: {} requests", origin.count());
+        };
+        for request in [first, second] {
+            assert_same(request, &body);
+            assert_eq!(
+                request.header("content-type"),
+                Some("application/octet-stream")
+            );
+        }
+        assert_eq!(second.header("x-tram-attempt"), Some("2"), "{what}");
+    }
+}
+
+#[test]
+fn the_operator_sees_text_as_text_and_the_rest_in_base64() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = github(&station, &origin);
+    for (what, body) in strange() {
+        let event = station.event(&post(&station, &webhook, &body));
+        match std::str::from_utf8(&body) {
+            Ok(text) => {
+                assert_eq!(event["body"], text, "{what}");
+                assert_eq!(event["body_base64"], Value::Null, "{what}");
+            }
+            Err(_) => {
+                assert_eq!(event["body"], Value::Null, "{what}");
+                let shown = event["body_base64"].as_str().unwrap();
+                assert!(STANDARD.decode(shown).unwrap() == body, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_compressed_is_read_and_relayed_as_it_came() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    let plain = casso(&[transaction(1)]);
+    let compressed = gzip(plain.as_bytes());
+    for coding in ["gzip", "GZIP", " gzip "] {
+        let headers = [("content-encoding", coding)];
+        let answer = station.post_casso_with(&webhook, &headers, &compressed);
+        if coding != "gzip" {
+            answer.assert_taken("duplicate");
+            continue;
+        }
+        let ids = answer.assert_taken("accepted");
+        let event = station.wait_for_status(&ids[0], "delivered");
+        assert_eq!(event["object_id"], "1");
+        assert_eq!(event["summary"]["amount"], "599000");
+    }
+    // The same transaction, uncompressed.
+    station
+        .post_casso(&webhook, &plain)
+        .assert_taken("duplicate");
+    let [request] = &origin.received()[..] else {
+        panic!("{} requests", origin.count());
+    };
+    assert_same(request, &compressed);
+    assert_eq!(request.header("content-encoding"), Some("gzip"));
+}
+
+#[test]
+fn what_is_cut_out_of_a_compressed_batch_is_not_compressed() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    let compressed = gzip(casso(&[transaction(1), transaction(2)]).as_bytes());
+    let headers = [("content-encoding", "gzip")];
+    let ids = station
+        .post_casso_with(&webhook, &headers, &compressed)
+        .assert_taken("accepted");
+    assert_eq!(ids.len(), 2);
+    let mut requests = origin.wait_for(2);
+    requests.sort_by_key(Received::text);
+    for (request, id) in requests.iter().zip(1..) {
+        assert_eq!(request.text(), casso(&[transaction(id)]));
+        assert_eq!(request.header("content-encoding"), None);
+    }
+}
+
+#[test]
+fn a_compressed_body_may_be_signed_before_or_after() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = github(&station, &origin);
+    let plain = br#"{"action":"opened"}"#;
+    let compressed = gzip(plain);
+    for (delivery, signed) in [("a", &plain[..]), ("b", &compressed)] {
+        let signature = github_signature(&webhook.secret, signed);
+        let headers = [
+            ("x-hub-signature-256", signature.as_str()),
+            ("x-github-delivery", delivery),
+            ("content-encoding", "gzip"),
+        ];
+        let answer = station.post(&webhook.path, &headers, &compressed);
+        answer.assert_taken("accepted");
+    }
+    for request in origin.wait_for(2) {
+        assert_same(&request, &compressed);
+    }
+}
+
+#[test]
+fn what_cannot_be_decompressed_is_one_event_of_its_bytes() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    let batch = casso(&[transaction(1), transaction(2)]);
+    let whole = gzip(batch.as_bytes());
+    let mut corrupt = whole.clone();
+    corrupt[20] ^= 0x55;
+    // Far more than the limit behind little: never unpacked.
+    let bomb = gzip(&vec![b' '; 64 * MIB]);
+    assert!(bomb.len() < MIB);
+    let mut over_the_limit = batch.into_bytes();
+    over_the_limit.resize(MIB + 1, b' ');
+    for (coding, body) in [
+        ("gzip", whole[..whole.len() / 2].to_vec()),
+        ("gzip", corrupt),
+        ("gzip", Vec::new()),
+        ("gzip", bomb),
+        ("gzip", gzip(&over_the_limit)),
+        ("br", whole.clone()),
+        ("gzip, gzip", gzip(&whole)),
+    ] {
+        origin.forget();
+        let headers = [("content-encoding", coding)];
+        let answer = station.post_casso_with(&webhook, &headers, &body);
+        let ids = answer.assert_taken("accepted");
+        assert_eq!(ids.len(), 1);
+        assert_same(&origin.wait_for(1)[0], &body);
+        let answer = station.post_casso_with(&webhook, &headers, &body);
+        answer.assert_taken("duplicate");
+    }
+    // What is announced as compressed and is not is read as it is.
+    let plain = casso(&[transaction(3), transaction(4)]);
+    let ids = station
+        .post_casso_with(&webhook, &[("content-encoding", "gzip")], plain)
+        .assert_taken("accepted");
+    assert_eq!(ids.len(), 2);
+    // Nothing of it has harmed the station.
+    let ids = station
+        .post_casso_with(&webhook, &[("content-encoding", "gzip")], &whole)
+        .assert_taken("accepted");
+    assert_eq!(ids.len(), 2);
+}

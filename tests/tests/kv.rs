@@ -1,0 +1,261 @@
+//! KV remembers and never decides: slow, failing, forgetful or absent, it changes
+//! no outcome. And what is written into it, and when.
+
+use serde_json::{Value, json};
+use tram_tests::{
+    Answer, Call, ELSEWHERE, FakeKv, Origin, PATIENCE, Reply, Station, Webhook, casso, transaction,
+    wait_until,
+};
+
+/// One life of a webhook, through an isolate that knows it and one that must find
+/// it first.
+fn assert_contract_holds(station: &Station) {
+    let origin = Origin::start();
+    let new = |settings: Value| {
+        let mut webhook = json!({"provider": "casso", "webhook_url": origin.url("/")});
+        webhook
+            .as_object_mut()
+            .unwrap()
+            .extend(settings.as_object().cloned().unwrap_or_default());
+        station.create_webhook(&webhook)
+    };
+    let webhook = new(json!({"type": "IN"}));
+    let elsewhere = |body: &str| station.post_casso_with(&webhook, &[ELSEWHERE], body);
+    let here = |body: &str| station.post_casso(&webhook, body);
+    let one = |id: u32| casso(&[transaction(id)]);
+
+    let ids = elsewhere(&one(1)).assert_taken("accepted");
+    let _ = station.wait_for_status(&ids[0], "delivered");
+    for _ in 0..4 {
+        here(&one(1)).assert_taken("duplicate");
+        elsewhere(&one(1)).assert_taken("duplicate");
+    }
+    let ids = here(&one(2)).assert_taken("accepted");
+    let _ = station.wait_for_status(&ids[0], "delivered");
+    elsewhere(&one(2)).assert_taken("duplicate");
+    elsewhere(&casso(&[transaction(1), transaction(3), transaction(2)])).assert_taken("accepted");
+    here(&casso(&[transaction(0)])).assert_taken("test");
+    let mut money_out = transaction(4);
+    money_out["amount"] = json!(-1);
+    here(&casso(&[money_out])).assert_taken("filtered");
+    let forged = [("secure-token", "forged"), ELSEWHERE];
+    station
+        .post(&webhook.path, &forged, one(5))
+        .assert_refused(401, "unauthenticated");
+    station
+        .post("/in/wh_00000000000000000000000000", &[ELSEWHERE], one(5))
+        .assert_refused(404, "webhook_not_found");
+
+    let path = format!("/webhooks/{}", webhook.id);
+    let _ = station.api_expecting(200, "PATCH", &format!("{path}/toggle"), None);
+    elsewhere(&one(6)).assert_refused(503, "webhook_inactive");
+    let _ = station.api_expecting(200, "PATCH", &format!("{path}/toggle"), None);
+    elsewhere(&one(6)).assert_taken("accepted");
+    let secret = json!({"secret": "another-secret-0123456789"});
+    let _ = station.api_expecting(200, "PUT", &path, Some(&secret));
+    elsewhere(&one(7)).assert_refused(401, "unauthenticated");
+    let _ = station.api_expecting(200, "DELETE", &path, None);
+    elsewhere(&one(8)).assert_refused(404, "webhook_not_found");
+    here(&one(8)).assert_refused(404, "webhook_not_found");
+
+    // Several shards, each of which has its own call.
+    let webhook = new(json!({"shards": 4}));
+    let batch: Vec<Value> = (1..=20).map(transaction).collect();
+    for (isolate, outcome) in [
+        (&[][..], "accepted"),
+        (&[ELSEWHERE], "duplicate"),
+        (&[], "duplicate"),
+    ] {
+        station
+            .post_casso_with(&webhook, isolate, casso(&batch))
+            .assert_taken(outcome);
+    }
+    let relayed = 5 + 20;
+    assert_eq!(origin.wait_for(relayed).len(), relayed);
+}
+
+#[test]
+fn with_a_kv_that_works() {
+    assert_contract_holds(&Station::builder().two_isolates().start());
+    let kv = FakeKv::start();
+    assert_contract_holds(&Station::builder().two_isolates().kv_at(&kv).start());
+    assert!(!kv.calls_of("GET", "webhook:").is_empty(), "it was asked");
+}
+
+#[test]
+fn with_a_kv_that_never_answers() {
+    let kv = FakeKv::start();
+    kv.hang();
+    assert_contract_holds(&Station::builder().two_isolates().kv_at(&kv).start());
+    assert!(!kv.calls_of("GET", "webhook:").is_empty(), "it was asked");
+}
+
+#[test]
+fn with_a_kv_that_fails() {
+    let kv = FakeKv::start();
+    kv.fail();
+    assert_contract_holds(&Station::builder().two_isolates().kv_at(&kv).start());
+    assert!(!kv.calls_of("GET", "webhook:").is_empty(), "it was asked");
+}
+
+#[test]
+fn with_a_kv_that_forgets() {
+    let kv = FakeKv::start();
+    kv.forget();
+    assert_contract_holds(&Station::builder().two_isolates().kv_at(&kv).start());
+    assert!(!kv.calls_of("PUT", "seen:").is_empty(), "it was told");
+}
+
+#[test]
+fn without_a_kv() {
+    assert_contract_holds(&Station::builder().two_isolates().without_kv().start());
+}
+
+#[test]
+fn a_configuration_that_kv_makes_up_is_not_believed() {
+    let kv = FakeKv::start();
+    let station = Station::builder().two_isolates().kv_at(&kv).start();
+    let origin = Origin::start();
+    for (text, id) in [("", "1"), ("{}", "2"), ("not JSON", "3"), ("null", "4")] {
+        let webhook = station.casso_webhook(&origin);
+        let key = format!("webhook:{}", webhook.id);
+        let _ = wait_until("the configuration to be cached", PATIENCE, || {
+            kv.calls_of("PUT", &key).pop()
+        });
+        kv.set(&key, text);
+        station
+            .post_casso_with(&webhook, &[ELSEWHERE], casso(&[transaction(id)]))
+            .assert_taken("accepted");
+    }
+}
+
+/// A station, its KV, and a webhook.
+fn recorded() -> (FakeKv, Station, Origin, Webhook) {
+    let kv = FakeKv::start();
+    let station = Station::builder().kv_at(&kv).start();
+    let origin = Origin::start();
+    let webhook = station.casso_webhook(&origin);
+    (kv, station, origin, webhook)
+}
+
+fn markers(kv: &FakeKv) -> Vec<Call> {
+    kv.calls_of("PUT", "seen:")
+}
+
+fn assert_duplicate(answer: &Answer) {
+    answer.assert_taken("duplicate");
+    assert_eq!(answer.text(), r#"{"success":true}"#);
+}
+
+#[test]
+fn a_marker_is_written_for_what_is_delivered_and_comes_again() {
+    let (kv, station, _origin, webhook) = recorded();
+    let body = casso(&[transaction(1)]);
+    let ids = station.post_casso(&webhook, &body).assert_taken("accepted");
+    let event = station.wait_for_status(&ids[0], "delivered");
+    assert_eq!(markers(&kv), [], "nothing is written for a new event");
+
+    assert_duplicate(&station.post_casso(&webhook, &body));
+    let marker = wait_until("the marker", PATIENCE, || markers(&kv).pop());
+    assert_eq!(
+        marker.key,
+        format!("seen:{}", event["key"].as_str().unwrap())
+    );
+    assert_eq!(marker.ttl, Some(400 * 86_400));
+
+    // From now on KV knows. A duplicate that reached the Mailbox would be marked again.
+    let before = kv.calls_of("GET", &marker.key).len();
+    for _ in 0..10 {
+        assert_duplicate(&station.post_casso(&webhook, &body));
+    }
+    let _ = wait_until("KV to be asked each time", PATIENCE, || {
+        (kv.calls_of("GET", &marker.key).len() >= before + 10).then_some(())
+    });
+    // The glance has only 25 ms: a busy machine may miss that now and then.
+    assert!(markers(&kv).len() < 6, "{:#?}", markers(&kv));
+
+    // While repeats come the glance goes first, and does not stop what is new.
+    let ids = station
+        .post_casso(&webhook, casso(&[transaction(2)]))
+        .assert_taken("accepted");
+    let _ = station.wait_for_status(&ids[0], "delivered");
+    kv.hang();
+    assert_duplicate(&station.post_casso(&webhook, &body));
+    station
+        .post_casso(&webhook, casso(&[transaction(3)]))
+        .assert_taken("accepted");
+    kv.fail();
+    assert_duplicate(&station.post_casso(&webhook, &body));
+    kv.work();
+    kv.remove(&marker.key);
+    let count = markers(&kv).len();
+    assert_duplicate(&station.post_casso(&webhook, &body));
+    let _ = wait_until("the marker to be written anew", PATIENCE, || {
+        (markers(&kv).len() > count).then_some(())
+    });
+}
+
+#[test]
+fn no_marker_is_written_for_what_is_not_delivered() {
+    let (kv, station, origin, webhook) = recorded();
+    let body = casso(&[transaction(1)]);
+    origin.always(Reply::status(500));
+    let ids = station.post_casso(&webhook, &body).assert_taken("accepted");
+    for _ in 0..3 {
+        assert_duplicate(&station.post_casso(&webhook, &body));
+    }
+    let _ = station.wait_for_status(&ids[0], "failed");
+    // A wish: it is queued again, every time.
+    for _ in 0..2 {
+        let so_far = origin.count();
+        assert_duplicate(&station.post_casso(&webhook, &body));
+        let _ = origin.wait_for(so_far + 1);
+        let _ = station.wait_for_status(&ids[0], "failed");
+    }
+    assert_eq!(markers(&kv), []);
+
+    origin.always(Reply::status(200));
+    assert_duplicate(&station.post_casso(&webhook, &body));
+    let _ = station.wait_for_status(&ids[0], "delivered");
+    assert_eq!(markers(&kv), []);
+    assert_duplicate(&station.post_casso(&webhook, &body));
+    let _ = wait_until("the marker", PATIENCE, || markers(&kv).pop());
+}
+
+#[test]
+fn test_calls_and_batches_leave_no_markers() {
+    let (kv, station, _origin, webhook) = recorded();
+    let batch = casso(&[transaction(1), transaction(2)]);
+    for body in [&batch, &casso(&[transaction(0)])] {
+        let ids = station.post_casso(&webhook, body).event_ids();
+        for id in &ids {
+            let _ = station.wait_for_status(id, "delivered");
+        }
+        for _ in 0..3 {
+            let answer = station.post_casso(&webhook, body);
+            assert_eq!(answer.status, 200);
+        }
+    }
+    // Only a request with one event is looked up: of others a marker, at five dollars a
+    // million, would never be read.
+    assert_eq!(markers(&kv), []);
+    assert_eq!(kv.calls_of("GET", "seen:"), []);
+}
+
+#[test]
+fn a_conflict_is_noted_although_there_is_a_marker() {
+    let (kv, station, _origin, webhook) = recorded();
+    let body = casso(&[transaction(1)]);
+    let ids = station.post_casso(&webhook, &body).assert_taken("accepted");
+    let _ = station.wait_for_status(&ids[0], "delivered");
+    assert_duplicate(&station.post_casso(&webhook, &body));
+    let _ = wait_until("the marker", PATIENCE, || markers(&kv).pop());
+    let mut altered = transaction(1);
+    for amount in 1..=2 {
+        altered["amount"] = json!(amount);
+        let altered = casso(std::slice::from_ref(&altered));
+        assert_duplicate(&station.post_casso(&webhook, altered));
+        assert_duplicate(&station.post_casso(&webhook, &body));
+    }
+    assert_eq!(station.event(&ids[0])["conflicts"], 2);
+}
