@@ -19,6 +19,7 @@ use tram_core::{
     problem::{FieldError, Problem},
     providers, query,
     registry::{self, view},
+    request_url::RequestUrl,
     token,
     webhook::Webhook,
 };
@@ -333,7 +334,7 @@ impl Manager<'_> {
     }
 
     async fn write(&mut self) -> Result<Write, Failed> {
-        let station = station::station(self.env, self.request.url().ok().as_ref());
+        let station = station::station(self.env, Some(&self.url()));
         let body = String::from_utf8(self.bytes().await?).map_err(|_| {
             Problem::invalid(vec![FieldError {
                 pointer: String::new(),
@@ -344,15 +345,16 @@ impl Manager<'_> {
     }
 
     fn query(&self) -> String {
-        self.request
-            .url()
-            .ok()
-            .and_then(|url| url.query().map(str::to_owned))
-            .unwrap_or_default()
+        RequestUrl::split(&self.url()).map_or_else(String::new, |url| url.query.to_owned())
     }
 
     fn public_url(&self) -> String {
-        station::public_url(self.env, self.request.url().ok().as_ref())
+        station::public_url(self.env, &self.url())
+    }
+
+    /// As the runtime states it.
+    fn url(&self) -> String {
+        self.request.inner().url()
     }
 }
 

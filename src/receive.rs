@@ -18,6 +18,7 @@ use tram_core::{
     messages::{Accept, AcceptReply, MailboxReply, MailboxRequest, Taken, shard_of},
     problem::Problem,
     receive::{self, Intake},
+    request_url::RequestUrl,
     webhook::Webhook,
 };
 use worker::{Context, Env, Request, Response, Result, console_error};
@@ -194,7 +195,7 @@ impl Receiver<'_> {
         headers: Headers,
     ) -> std::result::Result<Inbound, Problem> {
         let limit = station::max_body_bytes(self.env);
-        let url = request.url().map(|url| url.to_string()).unwrap_or_default();
+        let url = request.inner().url();
         let body = match body::read(request, limit).await {
             Ok(Body::Whole(bytes)) => bytes,
             Ok(Body::TooLarge) => return Err(receive::body_too_large(limit)),
@@ -212,10 +213,7 @@ impl Receiver<'_> {
         } else {
             None
         };
-        let query = url
-            .split_once('?')
-            .map(|(_, query)| query.to_owned())
-            .unwrap_or_default();
+        let query = RequestUrl::split(&url).map_or_else(String::new, |url| url.query.to_owned());
         Ok(Inbound {
             method,
             query,
