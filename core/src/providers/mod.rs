@@ -14,6 +14,11 @@ pub(crate) mod examples;
 mod github;
 mod naming;
 mod presented;
+mod sepay;
+mod sepay_bankhub;
+mod sepay_bankhub_ipn;
+mod sepay_hmac;
+mod sepay_pg;
 mod split;
 mod standard_webhooks;
 mod template;
@@ -197,6 +202,11 @@ pub trait Provider: Sync {
 pub static ALL: &[&dyn Provider] = &[
     &casso::CASSO,
     &casso_v2::CASSO_V2,
+    &sepay::SEPAY,
+    &sepay_hmac::SEPAY_HMAC,
+    &sepay_bankhub::SEPAY_BANKHUB,
+    &sepay_bankhub_ipn::SEPAY_BANKHUB_IPN,
+    &sepay_pg::SEPAY_PG,
     &standard_webhooks::STANDARD_WEBHOOKS,
     &github::GITHUB,
     &custom::CUSTOM,
