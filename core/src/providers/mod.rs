@@ -6,6 +6,7 @@
 
 mod authentic;
 mod bank;
+mod beepay;
 mod casso;
 mod casso_v2;
 mod custom;
@@ -13,6 +14,7 @@ mod custom;
 pub(crate) mod examples;
 mod github;
 mod naming;
+mod pay2s;
 mod presented;
 mod sepay;
 mod sepay_bankhub;
@@ -22,6 +24,7 @@ mod sepay_pg;
 mod split;
 mod standard_webhooks;
 mod template;
+mod thueapi;
 
 pub use authentic::{Authentic, authenticate};
 pub use naming::facts;
@@ -207,6 +210,9 @@ pub static ALL: &[&dyn Provider] = &[
     &sepay_bankhub::SEPAY_BANKHUB,
     &sepay_bankhub_ipn::SEPAY_BANKHUB_IPN,
     &sepay_pg::SEPAY_PG,
+    &thueapi::THUEAPI,
+    &beepay::BEEPAY,
+    &pay2s::PAY2S,
     &standard_webhooks::STANDARD_WEBHOOKS,
     &github::GITHUB,
     &custom::CUSTOM,
