@@ -4,6 +4,7 @@
 //! resign, tests. [`ALL`] is the table. No provider's name appears outside its
 //! file and the table.
 
+mod abaha;
 mod authentic;
 mod bank;
 mod beepay;
@@ -213,6 +214,7 @@ pub static ALL: &[&dyn Provider] = &[
     &thueapi::THUEAPI,
     &beepay::BEEPAY,
     &pay2s::PAY2S,
+    &abaha::ABAHA,
     &standard_webhooks::STANDARD_WEBHOOKS,
     &github::GITHUB,
     &custom::CUSTOM,
