@@ -16,6 +16,7 @@ pub(crate) mod examples;
 mod github;
 mod naming;
 mod pay2s;
+mod payos;
 mod presented;
 mod sepay;
 mod sepay_bankhub;
@@ -215,6 +216,7 @@ pub static ALL: &[&dyn Provider] = &[
     &beepay::BEEPAY,
     &pay2s::PAY2S,
     &abaha::ABAHA,
+    &payos::PAYOS,
     &standard_webhooks::STANDARD_WEBHOOKS,
     &github::GITHUB,
     &custom::CUSTOM,
