@@ -23,8 +23,11 @@ mod sepay_bankhub;
 mod sepay_bankhub_ipn;
 mod sepay_hmac;
 mod sepay_pg;
+mod shopify;
 mod split;
 mod standard_webhooks;
+mod stripe;
+mod svix;
 mod template;
 mod thueapi;
 
@@ -218,7 +221,10 @@ pub static ALL: &[&dyn Provider] = &[
     &abaha::ABAHA,
     &payos::PAYOS,
     &standard_webhooks::STANDARD_WEBHOOKS,
+    &svix::SVIX,
     &github::GITHUB,
+    &stripe::STRIPE,
+    &shopify::SHOPIFY,
     &custom::CUSTOM,
 ];
 
