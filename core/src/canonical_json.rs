@@ -135,7 +135,8 @@ impl<'a> Canonical<'a> {
     ///
     /// # Errors
     /// When an object has two members of the same name, which readers understand
-    /// differently; when it is nested too deeply or holds too much.
+    /// differently; when it is nested too deeply or holds too much (see also
+    /// [`MOST_SORTED`](crate::json::MOST_SORTED)).
     pub fn of(document: Json<'a>) -> Result<Self, &'static str> {
         let mut tokens = Vec::new();
         walk(document, MOST_LEVELS, &mut tokens)?;
@@ -174,7 +175,9 @@ fn walk<'a>(
     }
     if let Some(object) = value.object() {
         let levels = levels.checked_sub(1).ok_or(TOO_DEEP)?;
-        let members = object.sorted().ok_or("it has two members of one name")?;
+        let members = object
+            .sorted()
+            .ok_or("it has two members of one name, or too many")?;
         tokens.push(Token::Mark('{'));
         for (at, (name, member)) in members.into_iter().enumerate() {
             if at > 0 {

@@ -67,7 +67,9 @@ static TRANSACTION: Transaction = Transaction {
 /// encoded.
 fn signed(data: Object<'_>) -> Result<String, &'static str> {
     let mut text = String::new();
-    let fields = data.sorted().ok_or("data has two members of one name")?;
+    let fields = data
+        .sorted()
+        .ok_or("data has two members of one name, or too many")?;
     for (name, value) in fields {
         if !text.is_empty() {
             text.push('&');
@@ -106,7 +108,7 @@ impl Provider for PayOs {
         // Else another reader could take the other one of two.
         let body = body
             .sorted()
-            .ok_or_else(|| not_json("it has two members of one name"))?;
+            .ok_or_else(|| not_json("it has two members of one name, or too many"))?;
         let member = |wanted: &str| {
             let found = body.iter().find(|(name, _)| name == wanted);
             found.map(|(_, value)| *value)
