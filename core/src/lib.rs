@@ -5,12 +5,13 @@
 //! [`relay`] says. What operators configure is [`webhook::Webhook`], kept by the
 //! [`registry`].
 
+pub mod canonical_json;
 pub mod database;
 pub mod delivery;
 pub mod destination_url;
 pub mod event;
 pub mod filter;
-mod form;
+pub mod form;
 pub mod headers;
 pub mod ids;
 pub mod inbound;
