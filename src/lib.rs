@@ -41,7 +41,9 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     if let Some(id) = path.strip_prefix("/in/") {
         return receive::handle(request, &env, &context, id).await;
     }
-    if let Some(route) = path.strip_prefix("/api/v1") {
+    if let Some(route) = path.strip_prefix("/api/v1")
+        && (route.is_empty() || route.starts_with('/'))
+    {
         return manage::handle(request, &env, &context, route).await;
     }
     match path.as_str() {

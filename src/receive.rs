@@ -119,7 +119,7 @@ enum NotTaken {
 impl Receiver<'_> {
     async fn receive(&self, request: &mut Request) -> std::result::Result<Done, Problem> {
         let mut known = self.found(configs::find(self.env, self.context, &self.id).await)?;
-        let method = request.method().as_ref().to_owned();
+        let method = request.inner().method();
         let headers: Headers = request.headers().entries().collect();
         // A refusal counts only if it is the Registry's configuration that refuses.
         while let Err(problem) = receive::precheck(&known.webhook, &method, &headers) {
@@ -187,7 +187,7 @@ impl Receiver<'_> {
         headers: Headers,
     ) -> std::result::Result<Inbound, Problem> {
         let limit = station::max_body_bytes(self.env);
-        let url = request.url().map(|url| url.to_string()).unwrap_or_default();
+        let url = request.inner().url();
         let body = match body::read(request, limit).await {
             Ok(Body::Whole(bytes)) => bytes,
             Ok(Body::TooLarge) => return Err(receive::body_too_large(limit)),
