@@ -37,14 +37,21 @@ const HEALTHY: &str = concat!(
 /// When the runtime cannot build a response.
 #[event(fetch)]
 pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    let read = Clone::clone(request.inner());
+    let response = answer(request, &env, &context).await;
+    body::drain(read).await;
+    response
+}
+
+async fn answer(request: Request, env: &Env, context: &Context) -> Result<Response> {
     let path = request.path();
     if let Some(id) = path.strip_prefix("/in/") {
-        return receive::handle(request, &env, &context, id).await;
+        return receive::handle(request, env, context, id).await;
     }
     if let Some(route) = path.strip_prefix("/api/v1")
         && (route.is_empty() || route.starts_with('/'))
     {
-        return manage::handle(request, &env, &context, route).await;
+        return manage::handle(request, env, context, route).await;
     }
     match path.as_str() {
         "/healthz" => answers::json_text(200, HEALTHY.to_owned()),
