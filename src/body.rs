@@ -1,11 +1,18 @@
 //! Reading bodies without trusting their length.
 
+use crate::clock;
 use futures_util::StreamExt;
+use std::time::Duration;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{
     ByteStream, Request, Result,
     js_sys::{self, futures::JsFuture},
+    web_sys,
 };
+
+/// How much of a body is read only to be dropped, in bytes and in time.
+const MOST_DISCARDED: usize = 8 << 20;
+const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A body, or the fact that there is more of it than is taken.
 pub(crate) enum Body {
@@ -40,15 +47,40 @@ pub(crate) async fn read(request: &mut Request, limit: usize) -> Result<Body> {
         }
         None => {
             let mut bytes = Vec::new();
-            Ok(
-                if gather(&mut request.stream()?, limit, &mut bytes).await? {
-                    Body::Whole(bytes)
-                } else {
-                    Body::TooLarge
-                },
-            )
+            let mut stream = request.stream()?;
+            Ok(if gather(&mut stream, limit, &mut bytes).await? {
+                Body::Whole(bytes)
+            } else {
+                discard(&mut stream).await;
+                Body::TooLarge
+            })
         }
     }
+}
+
+/// Reads what of a request nobody has read. An answer that overtakes the body it
+/// answers can be lost with the connection, and the sender is left guessing.
+pub(crate) async fn drain(request: web_sys::Request) {
+    if request.body_used() || request.body().is_none() {
+        return;
+    }
+    if let Ok(mut stream) = Request::from(request).stream() {
+        discard(&mut stream).await;
+    }
+}
+
+/// Reads on and keeps nothing, within what can be spent on that.
+async fn discard(stream: &mut ByteStream) {
+    let reading = async {
+        let mut left = MOST_DISCARDED;
+        while let Some(Ok(chunk)) = stream.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    let _ = clock::within(DISCARD_PATIENCE, reading).await;
 }
 
 /// Reads up to `limit` bytes into `bytes`; says whether the stream ended within

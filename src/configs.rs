@@ -8,6 +8,7 @@
 use crate::{clock, objects};
 use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 use tram_core::{
+    allowance::{Allowance, Rate},
     ids::WebhookId,
     messages::{RegistryReply, RegistryRequest},
     time::Timestamp,
@@ -23,11 +24,18 @@ const MEMORY_SIZE: usize = 1_000;
 const KV_TTL_SECONDS: u64 = 86_400;
 /// How long KV may take to say what it knows.
 const KV_PATIENCE: Duration = Duration::from_millis(250);
-/// How often this isolate asks the Registry before it refuses, and for ids that it
-/// does not know: a burst, and so many per second. A flood of forgeries must not
-/// become a flood of calls.
-const BEFORE_REFUSING: (f64, f64) = (20.0, 5.0);
-const FOR_UNKNOWN_IDS: (f64, f64) = (100.0, 20.0);
+/// How often this isolate asks the Registry before it refuses, for each webhook by
+/// itself: a flood of forgeries must not become a flood of calls, and at one webhook
+/// it must not keep the news from another.
+const BEFORE_REFUSING: Rate = Rate {
+    burst: 10.0,
+    per_second: 2.0,
+};
+/// How often it asks for ids that it does not know.
+const FOR_UNKNOWN_IDS: Rate = Rate {
+    burst: 100.0,
+    per_second: 20.0,
+};
 
 /// A configuration and how it was come by.
 #[derive(Clone)]
@@ -53,50 +61,18 @@ struct Remembered {
     /// stays true.
     webhook: Option<Rc<Webhook>>,
     at: Timestamp,
+    before_refusing: Allowance,
 }
 
 struct Memory {
     webhooks: HashMap<WebhookId, Remembered>,
-    before_refusing: Allowance,
     for_unknown_ids: Allowance,
-}
-
-/// So many now, and so many more each second.
-struct Allowance {
-    left: f64,
-    at: Timestamp,
-    burst: f64,
-    per_second: f64,
-}
-
-impl Allowance {
-    fn new((burst, per_second): (f64, f64)) -> Self {
-        Self {
-            left: burst,
-            at: Timestamp::default(),
-            burst,
-            per_second,
-        }
-    }
-
-    fn take(&mut self) -> bool {
-        let now = clock::now();
-        let refill = now.since(self.at).as_secs_f64() * self.per_second;
-        self.left = (self.left + refill).min(self.burst);
-        self.at = now;
-        let may = self.left >= 1.0;
-        if may {
-            self.left -= 1.0;
-        }
-        may
-    }
 }
 
 thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::new(Memory {
         webhooks: HashMap::new(),
-        before_refusing: Allowance::new(BEFORE_REFUSING),
-        for_unknown_ids: Allowance::new(FOR_UNKNOWN_IDS),
+        for_unknown_ids: Allowance::new(FOR_UNKNOWN_IDS, clock::now()),
     });
 }
 
@@ -125,7 +101,7 @@ pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found 
             fresh: false,
         });
     }
-    if MEMORY.with_borrow_mut(|memory| memory.for_unknown_ids.take()) {
+    if MEMORY.with_borrow_mut(|memory| memory.for_unknown_ids.take(now)) {
         load(env, context, id).await
     } else {
         Found::Unavailable
@@ -134,7 +110,12 @@ pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found 
 
 /// The configuration from the Registry before a refusal, at a bounded rate.
 pub(crate) async fn before_refusing(env: &Env, context: &Context, id: &WebhookId) -> Found {
-    if MEMORY.with_borrow_mut(|memory| memory.before_refusing.take()) {
+    let now = clock::now();
+    let may = MEMORY.with_borrow_mut(|memory| {
+        let known = memory.webhooks.get_mut(id);
+        known.is_none_or(|known| known.before_refusing.take(now))
+    });
+    if may {
         load(env, context, id).await
     } else {
         Found::Unavailable
@@ -171,7 +152,16 @@ fn remember(id: WebhookId, webhook: Option<Rc<Webhook>>) {
         if memory.webhooks.len() >= MEMORY_SIZE {
             memory.webhooks.clear();
         }
-        memory.webhooks.insert(id, Remembered { webhook, at });
+        let before_refusing = memory.webhooks.remove(&id).map_or_else(
+            || Allowance::new(BEFORE_REFUSING, at),
+            |known| known.before_refusing,
+        );
+        let remembered = Remembered {
+            webhook,
+            at,
+            before_refusing,
+        };
+        memory.webhooks.insert(id, remembered);
     });
 }
 

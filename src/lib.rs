@@ -22,7 +22,7 @@ pub use mailbox_object::Mailbox;
 pub use registry_object::Registry;
 
 use tram_core::problem::Problem;
-use worker::{Context, Env, Method, Request, Response, Result, event};
+use worker::{Context, Env, Request, Response, Result, event};
 
 /// The body of `GET /healthz`.
 const HEALTHY: &str = concat!(
@@ -37,17 +37,25 @@ const HEALTHY: &str = concat!(
 /// When the runtime cannot build a response.
 #[event(fetch)]
 pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    let read = Clone::clone(request.inner());
+    let response = answer(request, &env, &context).await;
+    body::drain(read).await;
+    response
+}
+
+async fn answer(request: Request, env: &Env, context: &Context) -> Result<Response> {
     let path = request.path();
     if let Some(id) = path.strip_prefix("/in/") {
-        return receive::handle(request, &env, &context, id).await;
+        return receive::handle(request, env, context, id).await;
     }
     if let Some(route) = path.strip_prefix("/api/v1")
         && (route.is_empty() || route.starts_with('/'))
     {
-        return manage::handle(request, &env, &context, route).await;
+        return manage::handle(request, env, context, route).await;
     }
-    match (path.as_str(), request.method()) {
-        ("/healthz", Method::Get | Method::Head) => answers::json_text(200, HEALTHY.to_owned()),
+    // The SDK takes a method that it does not know for GET.
+    match (path.as_str(), request.inner().method().as_str()) {
+        ("/healthz", "GET" | "HEAD") => answers::json_text(200, HEALTHY.to_owned()),
         ("/healthz", _) => answers::problem(&Problem::method_not_allowed(&["GET", "HEAD"])),
         _ => answers::problem(&Problem::route_not_found()),
     }

@@ -90,7 +90,7 @@ struct Manager<'a> {
 
 impl Manager<'_> {
     async fn route(&mut self, parts: &[&str]) -> Answer {
-        let method = self.request.method().as_ref().to_owned();
+        let method = self.request.inner().method();
         // What providers there are is no secret.
         if let ["providers"] = parts {
             return match method.as_str() {

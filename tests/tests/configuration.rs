@@ -294,11 +294,13 @@ fn a_flood_does_not_stop_a_rotated_secret_for_long() {
                     let forged = [&[("secure-token", "forged")], isolate].concat();
                     for number in 0..50 {
                         let body = casso(&[transaction(number)]);
-                        let id = format!("/in/wh_{:026}", thread * 1_000 + number * 4);
-                        for (path, status) in [(&webhook.path, 401), (&id, 404)] {
-                            let answer = connection.send("POST", path, &forged, body.as_bytes());
-                            assert_eq!(answer.status, status, "{}", answer.text());
-                        }
+                        let unknown = format!("/in/wh_{:025}0", thread * 1_000 + number);
+                        let mut ask =
+                            |path: &str| connection.send("POST", path, &forged, body.as_bytes());
+                        ask(&webhook.path).assert_refused(401, "unauthenticated");
+                        // Of so many, not each is worth a look-up.
+                        let status = ask(&unknown).status;
+                        assert!([404, 503].contains(&status), "{status}");
                     }
                 });
             }

@@ -168,7 +168,7 @@ fn a_marker_is_written_for_what_is_delivered_and_comes_again() {
     for _ in 0..10 {
         assert_duplicate(&station.post_casso(&webhook, &body));
     }
-    let _ = wait_until("KV to be asked each time", PATIENCE, || {
+    wait_until("KV to be asked each time", PATIENCE, || {
         (kv.calls_of("GET", &marker.key).len() >= before + 10).then_some(())
     });
     // The glance has only 25 ms: a busy machine may miss that now and then.
@@ -190,7 +190,7 @@ fn a_marker_is_written_for_what_is_delivered_and_comes_again() {
     kv.remove(&marker.key);
     let count = markers(&kv).len();
     assert_duplicate(&station.post_casso(&webhook, &body));
-    let _ = wait_until("the marker to be written anew", PATIENCE, || {
+    wait_until("the marker to be written anew", PATIENCE, || {
         (markers(&kv).len() > count).then_some(())
     });
 }

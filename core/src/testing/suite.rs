@@ -45,6 +45,7 @@ cases![
     opening_again_finds_everything,
     a_new_event_and_its_duplicate,
     a_batch_of_old_new_and_twins,
+    nothing_is_taken_but_the_version_is_told,
     a_batch_of_a_thousand,
     delivered_at_the_first_attempt,
     retried_until_taken,
@@ -213,6 +214,20 @@ fn a_batch_of_old_new_and_twins(db: &impl Database) -> Outcome {
         true,
     )?;
     equal("rows", rows(db, "events")?, 3)
+}
+
+fn nothing_is_taken_but_the_version_is_told(db: &impl Database) -> Outcome {
+    let mut mailbox = opened(db)?;
+    equal("taken", take(&mut mailbox, db, Vec::new(), START)?, vec![])?;
+    let mut older = accept(Vec::new());
+    older.config_version = 0;
+    let stale = mailbox.accept(db, &older, START).map_err(said)?;
+    equal(
+        "with an older configuration",
+        stale.reply,
+        AcceptReply::Stale { version: 1 },
+    )?;
+    equal("rows", rows(db, "events")?, 0)
 }
 
 fn a_batch_of_a_thousand(db: &impl Database) -> Outcome {
