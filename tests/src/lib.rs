@@ -29,6 +29,7 @@ pub use casso::casso_body;
 pub use client::{Answer, Client, Connection};
 pub use fake_kv::{Call, FakeKv};
 pub use origin::{Origin, Received};
+pub use project::script;
 pub use reply::Reply;
 pub use sender::{casso, github_signature, hex, hmac_sha256, now, standard_webhooks, transaction};
 pub use signature::{assert_signed, signature};
