@@ -151,7 +151,6 @@ pub(crate) fn lay_out(
     let project = fs::read_to_string(&configuration)
         .map_err(|why| advise(&configuration, &why, "it is part of the project"))?;
     let mut station = without_build(&project)?;
-    set_variables(&mut station, variables);
     if !matches!(surroundings.kv, Kv::Local) {
         station.remove("kv_namespaces");
     }
@@ -167,12 +166,14 @@ pub(crate) fn lay_out(
             &folder.join("twin"),
             surroundings.worker,
             &twin(&station, &name),
+            variables,
         )?);
     }
     workers.push(lay_out_built(
         &folder.join("worker"),
         surroundings.worker,
         &station,
+        variables,
     )?);
     Ok(workers)
 }
@@ -181,10 +182,17 @@ fn lay_out_built(
     folder: &Path,
     worker: Worker,
     configuration: &DocumentMut,
+    variables: &BTreeMap<String, String>,
 ) -> io::Result<PathBuf> {
     let build = worker.build();
     copy(&build, folder).map_err(|why| advise(&build, &why, worker.how_to_build()))?;
     fs::write(folder.join("with-kv.js"), WITH_KV)?;
+    // Not in the configuration: wrangler says aloud what stands there.
+    let lines: String = variables
+        .iter()
+        .map(|(name, text)| format!("{name}='{text}'\n"))
+        .collect();
+    fs::write(folder.join(".dev.vars"), lines)?;
     configure(folder, configuration)
 }
 
