@@ -228,6 +228,14 @@ pub static ALL: &[&dyn Provider] = &[
     &custom::CUSTOM,
 ];
 
+/// Every header field that carries a provider's credential. What came under another
+/// provider's configuration is still held back and masked after a change.
+pub fn all_credential_headers() -> impl Iterator<Item = &'static str> {
+    ALL.iter()
+        .flat_map(|provider| provider.about().credential_headers)
+        .copied()
+}
+
 /// The provider of that id.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static dyn Provider> {
