@@ -53,8 +53,9 @@ async fn answer(request: Request, env: &Env, context: &Context) -> Result<Respon
     {
         return manage::handle(request, env, context, route).await;
     }
-    match path.as_str() {
-        "/healthz" => answers::json_text(200, HEALTHY.to_owned()),
+    match (path.as_str(), request.inner().method().as_str()) {
+        ("/healthz", "GET" | "HEAD") => answers::json_text(200, HEALTHY.to_owned()),
+        ("/healthz", _) => answers::problem(&Problem::method_not_allowed(&["GET", "HEAD"])),
         _ => answers::problem(&Problem::route_not_found()),
     }
 }

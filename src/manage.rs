@@ -19,6 +19,7 @@ use tram_core::{
     problem::{FieldError, Problem},
     providers, query,
     registry::{self, view},
+    request_url::RequestUrl,
     token,
     webhook::Webhook,
 };
@@ -93,10 +94,13 @@ impl Manager<'_> {
         // What providers there are is no secret.
         if let ["providers"] = parts {
             return match method.as_str() {
-                "GET" => Ok(answers::json_text(
-                    200,
-                    view::providers_json(providers::ALL),
-                )?),
+                "GET" => {
+                    query::none(&self.query())?;
+                    Ok(answers::json_text(
+                        200,
+                        view::providers_json(providers::ALL),
+                    )?)
+                }
                 _ => Err(Problem::method_not_allowed(&["GET"]).into()),
             };
         }
@@ -162,6 +166,7 @@ impl Manager<'_> {
 
     async fn delete(&mut self, id: &str) -> Answer {
         let id = webhook_id(id)?;
+        query::none(&self.query())?;
         match self.ask(&RegistryRequest::Delete(id)).await? {
             RegistryReply::Deleted(webhooks) => {
                 self.forget(&webhooks);
@@ -195,8 +200,9 @@ impl Manager<'_> {
         }
     }
 
-    /// A request that is answered with one webhook.
+    /// A request without parameters that is answered with one webhook.
     async fn one(&mut self, question: RegistryRequest, status: u16) -> Answer {
+        query::none(&self.query())?;
         let changes = !matches!(question, RegistryRequest::Get(_));
         match self.ask(&question).await? {
             RegistryReply::Webhook {
@@ -284,6 +290,7 @@ impl Manager<'_> {
 
     async fn event(&mut self, id: &str) -> Answer {
         let id = event_id(id)?;
+        query::none(&self.query())?;
         match objects::mailbox(
             self.env,
             &id.webhook,
@@ -300,6 +307,7 @@ impl Manager<'_> {
 
     async fn resend(&mut self, id: &str) -> Answer {
         let id = event_id(id)?;
+        query::none(&self.query())?;
         let destination = resend_body(&self.bytes().await?)?;
         let request = MailboxRequest::Resend {
             sequence: id.sequence,
@@ -326,7 +334,7 @@ impl Manager<'_> {
     }
 
     async fn write(&mut self) -> Result<Write, Failed> {
-        let station = station::station(self.env, self.request.url().ok().as_ref());
+        let station = station::station(self.env, Some(&self.url()));
         let body = String::from_utf8(self.bytes().await?).map_err(|_| {
             Problem::invalid(vec![FieldError {
                 pointer: String::new(),
@@ -337,15 +345,16 @@ impl Manager<'_> {
     }
 
     fn query(&self) -> String {
-        self.request
-            .url()
-            .ok()
-            .and_then(|url| url.query().map(str::to_owned))
-            .unwrap_or_default()
+        RequestUrl::split(&self.url()).map_or_else(String::new, |url| url.query.to_owned())
     }
 
     fn public_url(&self) -> String {
-        station::public_url(self.env, self.request.url().ok().as_ref())
+        station::public_url(self.env, &self.url())
+    }
+
+    /// As the runtime states it.
+    fn url(&self) -> String {
+        self.request.inner().url()
     }
 }
 

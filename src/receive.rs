@@ -18,6 +18,7 @@ use tram_core::{
     messages::{Accept, AcceptReply, MailboxReply, MailboxRequest, Taken, shard_of},
     problem::Problem,
     receive::{self, Intake},
+    request_url::RequestUrl,
     webhook::Webhook,
 };
 use worker::{Context, Env, Request, Response, Result, console_error};
@@ -205,10 +206,7 @@ impl Receiver<'_> {
         } else {
             None
         };
-        let query = url
-            .split_once('?')
-            .map(|(_, query)| query.to_owned())
-            .unwrap_or_default();
+        let query = RequestUrl::split(&url).map_or_else(String::new, |url| url.query.to_owned());
         Ok(Inbound {
             method,
             query,

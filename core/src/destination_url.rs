@@ -1,13 +1,16 @@
 //! Which URLs events may be relayed to: judged when they are saved and again
 //! when they are sent to. The same holds for alert URLs.
 //!
-//! URLs are read by the WHATWG rules, the ones that `fetch` applies, so that an
-//! address in an odd notation is seen here as what it would be there. Out of
+//! Taken is only what every reader of URLs reads as the same host: there is nothing
+//! that could be seen here as one thing and asked for by `fetch` as another. Out of
 //! scope: what a public name resolves to, which a Worker cannot see.
 
+mod punycode;
+mod spelling;
+
 use serde::{Deserialize, Serialize};
+use spelling::{Address, Host};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use url::{Host, Url};
 
 /// What is known of the station itself when a URL is judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,19 +32,19 @@ const PRIVATE_NAMES: [&str; 5] = ["localhost", "local", "internal", "localdomain
 
 /// A URL that may be sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckedUrl(Url);
+pub struct CheckedUrl(Address);
 
 impl CheckedUrl {
     /// The URL as it is sent: one spelling for each.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.0.text
     }
 
     /// The host, without the port; an IPv6 address in brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.0.host_str().unwrap_or_default()
+        &self.0.host_text
     }
 }
 
@@ -78,6 +81,11 @@ pub enum Forbidden {
     /// Not a name that the DNS could hold.
     #[error("has a host that is not a valid domain name or address")]
     NotAHost,
+    /// `127.1`, `0x7f000001`, `017700000001`: to some an address, to some a name.
+    #[error(
+        "has a host that ends in a number: write an IPv4 address as four decimal numbers, as in 8.8.8.8"
+    )]
+    OddAddress,
     /// Port 0.
     #[error("has port 0, which cannot be reached")]
     PortZero,
@@ -103,116 +111,33 @@ pub enum Forbidden {
 /// # Errors
 /// Why not.
 pub fn check(text: &str, station: &Station) -> Result<CheckedUrl, Forbidden> {
-    let url = read(text, station.allow_private)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Forbidden::Credentials);
-    }
-    if url.fragment().is_some() {
-        return Err(Forbidden::Fragment);
-    }
-    if url.port() == Some(0) {
-        return Err(Forbidden::PortZero);
-    }
-    let host = url.host().ok_or(Forbidden::NotAHost)?;
-    if let Host::Domain(name) = &host {
-        check_name(name)?;
-    }
+    let address = spelling::read(text, station.allow_private)?;
     if !station.allow_private {
-        check_public(&host)?;
+        check_public(&address.host)?;
     }
     if station
         .own_hosts
         .iter()
-        .any(|own| is_own(own, &url, station.allow_private))
+        .any(|own| is_own(own, &address, station.allow_private))
     {
         return Err(Forbidden::OwnHost);
     }
-    Ok(CheckedUrl(url))
+    Ok(CheckedUrl(address))
 }
 
 /// Whether two spellings are one URL to `fetch`.
 #[must_use]
 pub fn same(one: &str, other: &str) -> bool {
     one == other
-        || match (read(one, true), read(other, true)) {
+        || match (spelling::read(one, true), spelling::read(other, true)) {
             (Ok(one), Ok(other)) => one == other,
             _ => false,
         }
 }
 
-/// Reads a URL that is spelled as it should be.
-fn read(text: &str, allow_http: bool) -> Result<Url, Forbidden> {
-    check_spelling(text, allow_http)?;
-    Url::parse(text).map_err(|why| match why {
-        url::ParseError::InvalidPort | url::ParseError::RelativeUrlWithoutBase => {
-            Forbidden::NotAUrl
-        }
-        _ => Forbidden::NotAHost,
-    })
-}
-
-/// What `fetch` would silently mend is refused: an operator should see the URL
-/// that is sent to.
-fn check_spelling(text: &str, allow_http: bool) -> Result<(), Forbidden> {
-    if text.len() > MAX_BYTES {
-        return Err(Forbidden::TooLong);
-    }
-    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(Forbidden::Blank);
-    }
-    let (scheme, rest) = text.split_once(':').ok_or(Forbidden::NotAUrl)?;
-    if allow_http {
-        if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
-            return Err(Forbidden::NotHttp);
-        }
-    } else if !scheme.eq_ignore_ascii_case("https") {
-        return Err(Forbidden::NotHttps);
-    }
-    let rest = rest.strip_prefix("//").ok_or(Forbidden::NotAUrl)?;
-    let before_query = rest.split(['?', '#']).next().unwrap_or_default();
-    if before_query.contains('\\') {
-        return Err(Forbidden::NotAUrl);
-    }
-    let authority = before_query.split('/').next().unwrap_or_default();
-    if authority.is_empty() {
-        return Err(Forbidden::NotAUrl);
-    }
-    if authority.contains('@') {
-        return Err(Forbidden::Credentials);
-    }
-    // Percent-encoding in a host has no use but to hide it, and could carry what
-    // is not ASCII past this check: the Unicode back end that the workspace pins
-    // asserts, in debug builds, that it never meets both capitals and such bytes.
-    if !authority.is_ascii() {
-        return Err(Forbidden::NotAscii);
-    }
-    if authority.contains('%') {
-        return Err(Forbidden::EncodedHost);
-    }
-    Ok(())
-}
-
-/// The form of a name in the DNS (RFC 1035, section 2.3.4; underscores are met in
-/// practice). A dot at the end is taken.
-fn check_name(name: &str) -> Result<(), Forbidden> {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let sound = name.len() <= 253
-        && name.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        });
-    if sound {
-        Ok(())
-    } else {
-        Err(Forbidden::NotAHost)
-    }
-}
-
-fn check_public(host: &Host<&str>) -> Result<(), Forbidden> {
+fn check_public(host: &Host) -> Result<(), Forbidden> {
     match host {
-        Host::Domain(name) => {
+        Host::Name(name) => {
             let name = name.strip_suffix('.').unwrap_or(name);
             if PRIVATE_NAMES.iter().any(|private| {
                 name.strip_suffix(private)
@@ -225,9 +150,9 @@ fn check_public(host: &Host<&str>) -> Result<(), Forbidden> {
                 Err(Forbidden::SingleLabel)
             }
         }
-        Host::Ipv4(address) if is_global_v4(*address) => Ok(()),
-        Host::Ipv6(address) if is_global_v6(*address) => Ok(()),
-        Host::Ipv4(_) | Host::Ipv6(_) => Err(Forbidden::PrivateAddress),
+        Host::V4(address) if is_global_v4(*address) => Ok(()),
+        Host::V6(address) if is_global_v6(*address) => Ok(()),
+        Host::V4(_) | Host::V6(_) => Err(Forbidden::PrivateAddress),
     }
 }
 
@@ -266,19 +191,22 @@ const fn is_global_v6(address: Ipv6Addr) -> bool {
         )
 }
 
-/// Whether `url` leads to the station's own host `own` (`host` or `host:port`). By
-/// name alone, or by name and port where neighbours share a host.
-fn is_own(own: &str, url: &Url, with_port: bool) -> bool {
-    let Ok(own) = read(&format!("{}://{own}", url.scheme()), true) else {
+/// Whether `address` leads to the station's own host `own` (`host` or `host:port`).
+/// By name alone, or by name and port where neighbours share a host.
+fn is_own(own: &str, address: &Address, with_port: bool) -> bool {
+    let Ok((host, port)) = spelling::authority(own) else {
         return false;
     };
-    let name = |url: &Url| {
-        url.host_str()
-            .map(|host| host.trim_end_matches('.').to_owned())
+    let same_host = match (&host, &address.host) {
+        (Host::Name(own), Host::Name(name)) => {
+            own.trim_end_matches('.') == name.trim_end_matches('.')
+        }
+        (own, host) => own == host,
     };
-    name(&own) == name(url)
-        && (!with_port || own.port_or_known_default() == url.port_or_known_default())
+    same_host && (!with_port || port.unwrap_or(spelling::usual_port(address.https)) == address.port)
 }
 
+#[cfg(test)]
+mod agreement;
 #[cfg(test)]
 mod tests;

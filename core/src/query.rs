@@ -3,6 +3,7 @@
 
 use crate::{
     delivery::Status,
+    form::decode,
     ids::{EventId, WebhookId},
     mailbox::view::EventQuery,
     problem::{FieldError, Problem},
@@ -221,25 +222,6 @@ impl Parameters {
             Err(Problem::invalid(self.mistakes))
         }
     }
-}
-
-/// Decodes `application/x-www-form-urlencoded`; `None` when it is malformed or not
-/// UTF-8.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                let (high, low) = (digit()?, digit()?);
-                u8::try_from((high << 4) | low).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! starts one for itself. Unix only: stations are killed by process group.
 
 mod api;
+mod casso;
 mod client;
 mod fake_kv;
 mod http;
@@ -24,11 +25,12 @@ mod wait;
 mod watchdog;
 
 pub use api::Webhook;
+pub use casso::casso_body;
 pub use client::{Answer, Client, Connection};
 pub use fake_kv::{Call, FakeKv};
 pub use origin::{Origin, Received};
 pub use reply::Reply;
 pub use sender::{casso, github_signature, hex, hmac_sha256, now, standard_webhooks, transaction};
-pub use signature::assert_signed;
+pub use signature::{assert_signed, signature};
 pub use station::{ADMIN_TOKEN, Builder, ELSEWHERE, Shared, Station};
 pub use wait::{PATIENCE, wait_until};

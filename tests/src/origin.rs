@@ -338,6 +338,7 @@ fn answer(mut stream: &TcpStream, reply: &Reply) -> io::Result<bool> {
     match reply.ending {
         Ending::Silence => return until_given_up(stream),
         Ending::Closed => return Ok(false),
+        Ending::Garbage => return stream.write_all(&reply.body).map(|()| false),
         Ending::Whole | Ending::Cut | Ending::Stalled => {}
     }
     let whole = reply.ending == Ending::Whole;

@@ -4,7 +4,8 @@
 //! The environment says what to use: `TRAM_NODE` (default
 //! `node_modules/.bin/node`), `TRAM_WRANGLER` (default
 //! `node_modules/wrangler/bin/wrangler.js`), `TRAM_BUILD` (default `build`, the
-//! folder of the built Worker).
+//! folder of the built Worker), `TRAM_SQL_SUITE_BUILD` (default
+//! `tests/sql-suite/build`, that of the Worker for the SQL suite).
 
 use std::{
     collections::BTreeMap,
@@ -26,9 +27,44 @@ pub(crate) fn wrangler() -> PathBuf {
 /// The host that leads to the second isolate.
 pub(crate) const TWIN_HOST: &str = "elsewhere.test";
 
-/// What stands around the Worker.
-#[derive(Debug, Default)]
+/// Which Worker runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Worker {
+    /// The one that is deployed.
+    #[default]
+    Tram,
+    /// The one that runs the core's SQL suite.
+    SqlSuite,
+}
+
+impl Worker {
+    fn configuration(self) -> PathBuf {
+        root().join(match self {
+            Self::Tram => "wrangler.toml",
+            Self::SqlSuite => "tests/sql-suite/wrangler.toml",
+        })
+    }
+
+    fn build(self) -> PathBuf {
+        match self {
+            Self::Tram => from_environment("TRAM_BUILD", "build"),
+            Self::SqlSuite => from_environment("TRAM_SQL_SUITE_BUILD", "tests/sql-suite/build"),
+        }
+    }
+
+    fn how_to_build(self) -> &'static str {
+        match self {
+            Self::Tram => "build the Worker first: npm run build",
+            Self::SqlSuite => "build its Worker first: npm run build -- tests/sql-suite",
+        }
+    }
+}
+
+/// The Worker and what stands around it.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Surroundings {
+    /// The Worker itself.
+    pub(crate) worker: Worker,
     /// The KV namespace.
     pub(crate) kv: Kv,
     /// A second Worker of the same code, with the first one's objects and KV.
@@ -36,7 +72,7 @@ pub(crate) struct Surroundings {
 }
 
 /// The KV namespace.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Kv {
     /// The runtime's own.
     #[default]
@@ -100,11 +136,10 @@ pub(crate) fn lay_out(
     variables: &BTreeMap<String, String>,
     surroundings: &Surroundings,
 ) -> io::Result<Vec<PathBuf>> {
-    let configuration = root().join("wrangler.toml");
+    let configuration = surroundings.worker.configuration();
     let project = fs::read_to_string(&configuration)
         .map_err(|why| advise(&configuration, &why, "it is part of the project"))?;
     let mut station = without_build(&project)?;
-    set_variables(&mut station, variables);
     if !matches!(surroundings.kv, Kv::Local) {
         station.remove("kv_namespaces");
     }
@@ -116,17 +151,37 @@ pub(crate) fn lay_out(
     if surroundings.twin {
         let name = station["name"].as_str().unwrap_or_default().to_owned();
         workers.push(lay_out_front(&folder.join("front"), &name)?);
-        workers.push(lay_out_built(&folder.join("twin"), &twin(&station, &name))?);
+        workers.push(lay_out_built(
+            &folder.join("twin"),
+            surroundings.worker,
+            &twin(&station, &name),
+            variables,
+        )?);
     }
-    workers.push(lay_out_built(&folder.join("worker"), &station)?);
+    workers.push(lay_out_built(
+        &folder.join("worker"),
+        surroundings.worker,
+        &station,
+        variables,
+    )?);
     Ok(workers)
 }
 
-fn lay_out_built(folder: &Path, configuration: &DocumentMut) -> io::Result<PathBuf> {
-    let build = from_environment("TRAM_BUILD", "build");
-    copy(&build, folder)
-        .map_err(|why| advise(&build, &why, "build the Worker first: npm run build"))?;
+fn lay_out_built(
+    folder: &Path,
+    worker: Worker,
+    configuration: &DocumentMut,
+    variables: &BTreeMap<String, String>,
+) -> io::Result<PathBuf> {
+    let build = worker.build();
+    copy(&build, folder).map_err(|why| advise(&build, &why, worker.how_to_build()))?;
     fs::write(folder.join("with-kv.js"), WITH_KV)?;
+    // Not in the configuration: wrangler says aloud what stands there.
+    let lines: String = variables
+        .iter()
+        .map(|(name, text)| format!("{name}='{text}'\n"))
+        .collect();
+    fs::write(folder.join(".dev.vars"), lines)?;
     configure(folder, configuration)
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Ending {
     Silence,
     /// The connection is closed without a word.
     Closed,
+    /// The body alone is said, which is no HTTP, and the connection is closed.
+    Garbage,
     /// More body is announced than comes, then the connection is closed.
     Cut,
     /// More body is announced than comes, and no end either.
@@ -63,6 +65,15 @@ impl Reply {
         Self {
             ending: Ending::Closed,
             ..Self::status(0)
+        }
+    }
+
+    /// Says something that is no HTTP, and closes the connection.
+    #[must_use]
+    pub fn garbage() -> Self {
+        Self {
+            ending: Ending::Garbage,
+            ..Self::status(0).body("?\0 not HTTP\n\n")
         }
     }
 

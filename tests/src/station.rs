@@ -3,7 +3,7 @@
 
 use crate::{
     client::{Answer, Client},
-    project::{self, Surroundings},
+    project::{self, Surroundings, Worker},
     wait::{PATIENCE, wait_until},
     watchdog::Watchdog,
 };
@@ -110,6 +110,7 @@ pub struct Station {
     folder: PathBuf,
     configurations: Vec<PathBuf>,
     variables: BTreeMap<String, String>,
+    surroundings: Surroundings,
     running: Mutex<Running>,
 }
 
@@ -138,6 +139,19 @@ impl Station {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
             surroundings: Surroundings::default(),
+        }
+    }
+
+    /// The Worker that runs the core's SQL suite in an object, in a station's stead.
+    /// It takes no variables.
+    #[must_use]
+    pub fn sql_suite() -> Builder {
+        Builder {
+            variables: BTreeMap::new(),
+            surroundings: Surroundings {
+                worker: Worker::SqlSuite,
+                ..Surroundings::default()
+            },
         }
     }
 
@@ -220,6 +234,21 @@ impl Station {
         });
     }
 
+    /// Sets a variable, or leaves it unset, from the next start on.
+    ///
+    /// # Panics
+    /// When the configuration cannot be written.
+    pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.variables.insert(name.to_owned(), value.to_owned()),
+            None => self.variables.remove(name),
+        };
+        // wrangler watches it: nothing may change under a running one.
+        self.kill();
+        self.configurations = project::lay_out(&self.folder, &self.variables, &self.surroundings)
+            .expect("the configuration can be written again");
+    }
+
     /// Kills it if it runs, and starts it again on the same state and port.
     ///
     /// # Panics
@@ -256,6 +285,7 @@ impl Station {
             folder,
             configurations,
             variables: builder.variables.clone(),
+            surroundings: builder.surroundings.clone(),
             running: Mutex::new(Running {
                 wrangler: None,
                 watchdog,

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     event::Summary,
+    form,
     inbound::{Inbound, Refusal},
     json::{Json, is_blank},
     secret::Secret,
@@ -107,11 +108,9 @@ impl Provider for GitHub {
         {
             return Cow::Borrowed(content);
         }
-        url::form_urlencoded::parse(content)
-            .find(|(name, _)| name == "payload")
-            .map_or(Cow::Borrowed(content), |(_, value)| {
-                Cow::Owned(value.into_owned().into_bytes())
-            })
+        form::value(content, "payload").map_or(Cow::Borrowed(content), |payload| {
+            Cow::Owned(payload.into_bytes())
+        })
     }
 }
 

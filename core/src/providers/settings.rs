@@ -8,6 +8,7 @@ use super::{
 use crate::{
     json::is_pointer,
     problem::FieldError,
+    request_url::RequestUrl,
     secret::Secret,
     signature,
     webhook::{CustomAnswer, OneOrMany, Settings},
@@ -111,7 +112,7 @@ fn check_forms(settings: &Settings, mistakes: &mut Vec<FieldError>) {
 }
 
 fn is_web_url(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
+    RequestUrl::split(text).is_some() && !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 fn check_places(name: &str, places: &OneOrMany, mistakes: &mut Vec<FieldError>) {
@@ -307,6 +308,16 @@ mod tests {
             (
                 "custom",
                 json!({"header": "x", "scheme": "hmac", "signed": "{url}", "url": "a.example"}),
+                "/settings/url",
+            ),
+            (
+                "custom",
+                json!({"header": "x", "scheme": "hmac", "signed": "{url}", "url": "ftp://a.example/"}),
+                "/settings/url",
+            ),
+            (
+                "custom",
+                json!({"header": "x", "scheme": "hmac", "signed": "{url}", "url": "https://a.example/ x"}),
                 "/settings/url",
             ),
             (
