@@ -34,6 +34,9 @@ pub const ELSEWHERE: (&str, &str) = ("host", project::TWIN_HOST);
 /// What wrangler says when somebody else was faster with the port.
 const PORT_TAKEN: &str = "Address already in use";
 
+/// What wrangler says when it listens.
+const READY: &str = "Ready on ";
+
 /// How a station differs from the usual one.
 #[derive(Debug)]
 pub struct Builder {
@@ -296,6 +299,7 @@ impl Station {
     /// Starts wrangler and waits for the first answer; `Err` is the log.
     fn run(&self) -> Result<(), String> {
         let fail = |why: io::Error| format!("{why}\n{}", self.log());
+        let before = self.log().len();
         let wrangler = self.spawn().map_err(fail)?;
         {
             let mut running = self.running();
@@ -306,7 +310,10 @@ impl Station {
             if self.has_ended() {
                 return Err(self.log());
             }
-            if self.client().try_send("GET", "/healthz", &[], &[]).is_ok() && !self.has_ended() {
+            // An answer alone may be that of another who has taken the port.
+            let log = self.log();
+            let is_ready = log.get(before..).is_some_and(|log| log.contains(READY));
+            if is_ready && self.client().try_send("GET", "/healthz", &[], &[]).is_ok() {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(50));
