@@ -1,49 +1,56 @@
-// Builds the Worker into build/: index.js and index_bg.wasm, optimised and
+// Builds a Worker into its build/: index.js and index_bg.wasm, optimised and
 // stripped. It is what wrangler's [build] command runs, also again and again
 // while developing, so it does nothing when nothing has changed.
+//
+//   npm run build                        the Worker that is deployed
+//   npm run build -- tests/sql-suite     the one that runs the core's SQL suite
 
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { ROOT, main, run, say, seconds } from './process.mjs'
+import { Advice, ROOT, main, run, say, seconds } from './process.mjs'
 import { ensureTools } from './tools.mjs'
 
-const OUTPUTS = ['build/index.js', 'build/index_bg.wasm']
-const STAMP = path.join(ROOT, 'build', 'stamp.json')
-/** Where worker-build leaves its files; what is served is moved out of it whole. */
-const RAW = 'target/worker-build'
-
-/** What decides the build beside the sources that the compiler itself names. */
+/** What decides a build beside the sources that the compiler itself names. */
 const SETTINGS = ['Cargo.toml', 'Cargo.lock', 'core/Cargo.toml', 'rust-toolchain.toml', 'package-lock.json', 'scripts/build.mjs', 'scripts/tools.mjs']
+
+/** The Workers of this project. */
+export const TRAM = { folder: '.', crate: 'tram', settings: SETTINGS }
+export const SQL_SUITE = { folder: 'tests/sql-suite', crate: 'tram_sql_suite', settings: [...SETTINGS, 'tests/sql-suite/Cargo.toml'] }
 
 /** Custom sections that only debuggers and tools read. */
 const IDLE_SECTIONS = /^(name|producers|target_features|\.debug_.*)$/
 
 /** Builds when something has changed. Returns whether it did. */
-export async function build(tools) {
-  if (isFresh()) return false
+export async function build(tools, worker = TRAM) {
+  const folder = path.join(worker.folder, 'build')
+  const outputs = { script: path.join(folder, 'index.js'), wasm: path.join(folder, 'index_bg.wasm') }
+  const stamp = path.join(ROOT, folder, 'stamp.json')
+  if (isFresh(stamp)) return false
   const { env, workerBuild } = tools ?? (await ensureTools())
   const start = Date.now()
-  await run(workerBuild, ['--release', '--out-dir', RAW], { env, toStderr: true })
-  const script = readFileSync(path.join(ROOT, RAW, 'index.js'))
-  const wasm = stripSections(readFileSync(path.join(ROOT, RAW, 'index_bg.wasm')))
-  mkdirSync(path.join(ROOT, 'build'), { recursive: true })
-  rmSync(STAMP, { force: true })
-  replace('build/index_bg.wasm', wasm)
-  replace('build/index.js', script)
-  const inputs = [...SETTINGS, ...compiledSources(env)]
+  // Where worker-build leaves its files; what is served is moved out of it whole.
+  const raw = path.join('target', 'worker-build', worker.crate)
+  await run(workerBuild, [worker.folder, '--release', '--out-dir', path.relative(worker.folder, raw)], { env, toStderr: true })
+  const script = readFileSync(path.join(ROOT, raw, 'index.js'))
+  const wasm = stripSections(readFileSync(path.join(ROOT, raw, 'index_bg.wasm')))
+  mkdirSync(path.join(ROOT, folder), { recursive: true })
+  rmSync(stamp, { force: true })
+  replace(outputs.wasm, wasm)
+  replace(outputs.script, script)
+  const inputs = [...worker.settings, ...compiledSources(env, worker.crate)]
   // What was edited while the compiler ran may or may not be in: build again next time.
   if (!inputs.some((file) => changedSince(file, start))) {
-    writeFileSync(STAMP, JSON.stringify({ inputs: hashes(inputs), outputs: hashes(OUTPUTS) }, null, 1))
+    writeFileSync(stamp, JSON.stringify({ inputs: hashes(inputs), outputs: hashes(Object.values(outputs)) }, null, 1))
   }
-  say(`Built in ${seconds(Date.now() - start)}: ${size('wasm', wasm)}; ${size('script', script)}`)
+  say(`Built ${folder} in ${seconds(Date.now() - start)}: ${size('wasm', wasm)}; ${size('script', script)}`)
   return true
 }
 
-function isFresh() {
+function isFresh(stamp) {
   try {
-    const { inputs, outputs } = JSON.parse(readFileSync(STAMP, 'utf8'))
+    const { inputs, outputs } = JSON.parse(readFileSync(stamp, 'utf8'))
     const recorded = { ...inputs, ...outputs }
     const now = hashes(Object.keys(recorded))
     return Object.keys(recorded).every((file) => recorded[file] === now[file])
@@ -53,8 +60,8 @@ function isFresh() {
 }
 
 /** Cargo's own list of the files that went into the wasm, `include_str!` included. */
-function compiledSources(env) {
-  const list = path.resolve(ROOT, env.CARGO_TARGET_DIR || 'target', 'wasm32-unknown-unknown/release/tram.d')
+function compiledSources(env, crate) {
+  const list = path.resolve(ROOT, env.CARGO_TARGET_DIR || 'target', 'wasm32-unknown-unknown/release', `${crate}.d`)
   const files = readFileSync(list, 'utf8').replace(/^.*?: /s, '').trim().split(/(?<!\\)\s+/)
   return files.map((file) => path.relative(ROOT, file.replaceAll('\\ ', ' ')))
 }
@@ -114,4 +121,12 @@ function size(what, bytes) {
   return `${what} ${kib(bytes.length)} (${kib(gzipSync(bytes, { level: 9 }).length)} gzip)`
 }
 
-await main(import.meta.url, () => build())
+/** The Worker in this folder. */
+function workerIn(folder) {
+  const wanted = path.resolve(folder ?? ROOT)
+  const found = [TRAM, SQL_SUITE].find((worker) => path.join(ROOT, worker.folder) === wanted)
+  if (!found) throw new Advice(`there is no Worker in ${folder}: leave it out, or name ${SQL_SUITE.folder}`)
+  return found
+}
+
+await main(import.meta.url, () => build(undefined, workerIn(process.argv[2])))

@@ -4,7 +4,7 @@
 //   npm test -- --quick      without the black-box tests
 //   npm test -- name …       only the tests whose names contain one of these
 
-import { build } from './build.mjs'
+import { SQL_SUITE, build } from './build.mjs'
 import { Advice, capture, main, run, seconds } from './process.mjs'
 import { ensureTools } from './tools.mjs'
 
@@ -47,6 +47,7 @@ async function test(args) {
       'black-box tests',
       async () => {
         if (quick || !hasPackage(tools, 'tram-tests')) return tell(quick ? 'left out: --quick' : 'none in this workspace')
+        await build(tools, SQL_SUITE)
         await cargoTest('tram-tests', { TRAM_NODE: tools.node, TRAM_WRANGLER: tools.wrangler })
       },
     ],

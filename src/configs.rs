@@ -44,6 +44,8 @@ pub(crate) struct Known {
     pub(crate) webhook: Rc<Webhook>,
     /// It comes from the Registry, just now.
     pub(crate) fresh: bool,
+    /// The Registry or a Mailbox has confirmed it within [`MEMORY_TTL`].
+    pub(crate) confirmed: bool,
 }
 
 /// What asking for a configuration came to.
@@ -54,6 +56,8 @@ pub(crate) enum Found {
     Unknown,
     /// The Registry could not be asked.
     Unavailable,
+    /// It was asked for this so often of late that it is not asked again.
+    AskedEnough,
 }
 
 struct Remembered {
@@ -61,6 +65,8 @@ struct Remembered {
     /// stays true.
     webhook: Option<Rc<Webhook>>,
     at: Timestamp,
+    /// When the Registry or a Mailbox last said that this is the configuration.
+    confirmed_at: Option<Timestamp>,
     before_refusing: Allowance,
 }
 
@@ -81,24 +87,30 @@ pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found 
     let now = clock::now();
     let remembered = MEMORY.with_borrow(|memory| {
         let known = memory.webhooks.get(id)?;
-        (known.webhook.is_none() || now.since(known.at) < MEMORY_TTL).then(|| known.webhook.clone())
+        let confirmed = known
+            .confirmed_at
+            .is_some_and(|at| now.since(at) < MEMORY_TTL);
+        (known.webhook.is_none() || now.since(known.at) < MEMORY_TTL)
+            .then(|| (known.webhook.clone(), confirmed))
     });
     match remembered {
-        Some(Some(webhook)) => {
+        Some((Some(webhook), confirmed)) => {
             return Found::Known(Known {
                 webhook,
                 fresh: false,
+                confirmed,
             });
         }
-        Some(None) => return Found::Unknown,
+        Some((None, _)) => return Found::Unknown,
         None => {}
     }
     if let Some(webhook) = from_kv(env, id).await {
         let webhook = Rc::new(webhook);
-        remember(*id, Some(webhook.clone()));
+        remember(*id, Some(webhook.clone()), false);
         return Found::Known(Known {
             webhook,
             fresh: false,
+            confirmed: false,
         });
     }
     if MEMORY.with_borrow_mut(|memory| memory.for_unknown_ids.take(now)) {
@@ -118,7 +130,7 @@ pub(crate) async fn before_refusing(env: &Env, context: &Context, id: &WebhookId
     if may {
         load(env, context, id).await
     } else {
-        Found::Unavailable
+        Found::AskedEnough
     }
 }
 
@@ -126,16 +138,24 @@ pub(crate) async fn before_refusing(env: &Env, context: &Context, id: &WebhookId
 pub(crate) async fn load(env: &Env, context: &Context, id: &WebhookId) -> Found {
     match objects::registry(env, &RegistryRequest::Load(*id)).await {
         Ok(RegistryReply::Webhook { webhook, .. }) => {
-            to_kv(env, context, &webhook);
+            // Forgeries make it ask again and again: what it knew is not written again.
+            let known = MEMORY.with_borrow(|memory| {
+                let known = memory.webhooks.get(id)?.webhook.as_ref()?;
+                Some(known.version)
+            });
+            if known != Some(webhook.version) {
+                to_kv(env, context, &webhook);
+            }
             let webhook = Rc::new(*webhook);
-            remember(*id, Some(webhook.clone()));
+            remember(*id, Some(webhook.clone()), true);
             Found::Known(Known {
                 webhook,
                 fresh: true,
+                confirmed: true,
             })
         }
         Ok(RegistryReply::NotFound) => {
-            remember(*id, None);
+            remember(*id, None, true);
             Found::Unknown
         }
         Ok(_) => Found::Unavailable,
@@ -146,7 +166,22 @@ pub(crate) async fn load(env: &Env, context: &Context, id: &WebhookId) -> Found 
     }
 }
 
-fn remember(id: WebhookId, webhook: Option<Rc<Webhook>>) {
+/// A Mailbox has taken events that were proven with this version.
+pub(crate) fn confirmed(webhook: &Webhook) {
+    let now = clock::now();
+    MEMORY.with_borrow_mut(|memory| {
+        if let Some(known) = memory.webhooks.get_mut(&webhook.id)
+            && known
+                .webhook
+                .as_ref()
+                .is_some_and(|known| known.version == webhook.version)
+        {
+            known.confirmed_at = Some(now);
+        }
+    });
+}
+
+fn remember(id: WebhookId, webhook: Option<Rc<Webhook>>, confirmed: bool) {
     let at = clock::now();
     MEMORY.with_borrow_mut(|memory| {
         if memory.webhooks.len() >= MEMORY_SIZE {
@@ -159,6 +194,7 @@ fn remember(id: WebhookId, webhook: Option<Rc<Webhook>>) {
         let remembered = Remembered {
             webhook,
             at,
+            confirmed_at: confirmed.then_some(at),
             before_refusing,
         };
         memory.webhooks.insert(id, remembered);
@@ -178,7 +214,7 @@ async fn from_kv(env: &Env, id: &WebhookId) -> Option<Webhook> {
 }
 
 /// Leaves a configuration in KV, beside the answer.
-pub(crate) fn to_kv(env: &Env, context: &Context, webhook: &Webhook) {
+fn to_kv(env: &Env, context: &Context, webhook: &Webhook) {
     let (Ok(kv), Ok(text)) = (env.kv("KV"), serde_json::to_string(webhook)) else {
         return;
     };
@@ -193,7 +229,7 @@ pub(crate) fn to_kv(env: &Env, context: &Context, webhook: &Webhook) {
 
 /// Takes a deleted webhook's configuration, secrets and all, out of the caches.
 pub(crate) fn forget(env: &Env, context: &Context, id: &WebhookId) {
-    remember(*id, None);
+    remember(*id, None, true);
     let Ok(kv) = env.kv("KV") else { return };
     let key = kv_key(id);
     context.wait_until(async move {
@@ -206,5 +242,5 @@ pub(crate) fn forget(env: &Env, context: &Context, id: &WebhookId) {
 /// Puts a change into the caches at once; others learn of it from the Mailbox.
 pub(crate) fn changed(env: &Env, context: &Context, webhook: &Webhook) {
     to_kv(env, context, webhook);
-    remember(webhook.id, Some(Rc::new(webhook.clone())));
+    remember(webhook.id, Some(Rc::new(webhook.clone())), true);
 }

@@ -32,6 +32,8 @@ const LONGEST_RUN: Duration = Duration::from_secs(600);
 /// shortly at least.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// How long it waits while something is due that it may not begin.
+const HELD_BACK: Duration = Duration::from_secs(1);
 /// When nothing else can be armed.
 const LAST_RESORT: Duration = Duration::from_secs(30);
 
@@ -158,42 +160,68 @@ impl Mailbox {
         delivered.and(ended)
     }
 
+    /// After a trouble nothing new is begun, but what is under way is seen to its
+    /// end and written down.
     async fn deliver(&self) -> Result<(), Trouble> {
         let deadline = clock::now().plus(LONGEST_RUN);
         let mut under_way = FuturesUnordered::new();
+        let mut outcome = Ok(());
         loop {
             let now = clock::now();
-            let free = if now < deadline {
-                SLOTS.saturating_sub(under_way.len())
-            } else {
-                0
-            };
-            if free > 0 {
-                for job in self.with(|core, db| core.lease(db, now, free))? {
-                    under_way.push(self.attempt(job));
+            let mut wait = None;
+            if outcome.is_ok() && now < deadline && under_way.len() < SLOTS {
+                match self.lease(SLOTS.saturating_sub(under_way.len()), now) {
+                    Ok((jobs, until)) => {
+                        under_way.extend(jobs.into_iter().map(|job| self.attempt(job)));
+                        wait = Some(until);
+                    }
+                    Err(trouble) => outcome = Err(trouble),
                 }
             }
             if under_way.is_empty() {
-                return Ok(());
+                return outcome;
             }
             // With no slot free only an end can help; else also news, or the next due.
-            let finished = if now < deadline && under_way.len() < SLOTS {
-                let due = self.with(|core, db| core.next_due(db, now))?;
-                let wait = due.map_or(LONGEST_WAIT, |due| {
-                    due.since(now).clamp(SHORTEST_WAIT, LONGEST_WAIT)
-                });
-                let news = future::select(self.wake.wait().boxed_local(), Delay::from(wait));
-                match future::select(under_way.next(), news).await {
-                    Either::Left((finished, _)) => finished,
-                    Either::Right(_) => None,
+            let finished = match wait {
+                Some(wait) if under_way.len() < SLOTS => {
+                    let news = future::select(self.wake.wait().boxed_local(), Delay::from(wait));
+                    match future::select(under_way.next(), news).await {
+                        Either::Left((finished, _)) => finished,
+                        Either::Right(_) => None,
+                    }
                 }
-            } else {
-                under_way.next().await
+                _ => under_way.next().await,
             };
-            if let Some((job, verdict)) = finished {
-                self.record(&job, verdict)?;
+            if let Some((job, verdict)) = finished
+                && let Err(trouble) = self.record(&job, verdict)
+            {
+                outcome = outcome.and(Err(trouble));
             }
         }
+    }
+
+    /// Attempts for the free slots, and how long there will be no more of them unless
+    /// something happens.
+    fn lease(&self, free: usize, now: Timestamp) -> Result<(Vec<Job>, Duration), Trouble> {
+        let jobs = self.with(|core, db| core.lease(db, now, free))?;
+        let due = match self.with(|core, db| core.next_due(db, now)) {
+            Ok(due) => due,
+            Err(trouble) => {
+                // They are not begun, so that nobody waits for them.
+                self.with(|core, _| {
+                    jobs.iter().for_each(|job| core.abandon(job));
+                    Ok(())
+                })?;
+                return Err(trouble);
+            }
+        };
+        let wait = match due {
+            Some(due) if due > now => due.since(now).clamp(SHORTEST_WAIT, LONGEST_WAIT),
+            // Due, but not to be begun: a slot is kept for another destination.
+            Some(_) => HELD_BACK,
+            None => LONGEST_WAIT,
+        };
+        Ok((jobs, wait))
     }
 
     /// One attempt, from the configuration as it is now. `None`: the destination
@@ -226,6 +254,12 @@ impl Mailbox {
         use tram_core::database::Database;
         if let Err(error) = self.database.set_alarm(clock::now().plus(LAST_RESORT)) {
             console_error!("mailbox alarm could not be set: {error}");
+        }
+        // The core does not know of it: it is not to rely on one it set itself.
+        if let Ok(mut core) = self.core.try_borrow_mut()
+            && let Some(core) = core.as_mut()
+        {
+            core.woken();
         }
     }
 }

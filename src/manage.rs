@@ -384,9 +384,6 @@ impl Objection for RegistryReply {
                     })
                     .collect(),
             ),
-            Self::Unsettled => Problem::try_again(
-                "The change is stored, but some Mailbox could not be told yet. It will be told; read the webhook again in a moment.",
-            ),
             Self::Webhook { .. } | Self::Webhooks { .. } | Self::Deleted(_) => senseless(),
         }
     }

@@ -19,15 +19,14 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         .destinations
         .iter()
         .find(|known| known.id == job.destination)?;
-    let credentials =
-        providers::find(&webhook.provider).map_or(&[][..], |p| p.about().credential_headers);
+    let credentials: Vec<&str> = providers::all_credential_headers().collect();
     let started_at = clock::now();
     let version = env!("CARGO_PKG_VERSION");
     let result = match relay::outgoing(
         webhook,
         destination,
         job,
-        credentials,
+        &credentials,
         station,
         version,
         started_at,

@@ -140,7 +140,7 @@ impl Receiver<'_> {
                     continue;
                 }
             };
-            match self.store(&known.webhook, &inbound, &intake).await {
+            match self.store(&known, &inbound, &intake).await {
                 Ok(taken) => return Ok(Done { intake, taken }),
                 Err(NotTaken::Stale) => {
                     known = self.found(configs::load(self.env, self.context, &self.id).await)?;
@@ -161,7 +161,7 @@ impl Receiver<'_> {
         match found {
             Found::Known(known) => Ok(known),
             Found::Unknown => Err(Problem::webhook_not_found()),
-            Found::Unavailable => Err(Problem::try_again(
+            Found::Unavailable | Found::AskedEnough => Err(Problem::try_again(
                 "The configuration could not be read. Send the same request again.",
             )),
         }
@@ -175,9 +175,9 @@ impl Receiver<'_> {
         }
         match configs::before_refusing(self.env, self.context, &self.id).await {
             Found::Known(known) => Ok(Some(known)),
-            Found::Unknown => Err(Problem::webhook_not_found()),
-            // Asked too often or out of reach: what is known must do.
-            Found::Unavailable => Ok(None),
+            // It was asked moments ago, and has nothing new: the refusal stands.
+            Found::AskedEnough => Ok(None),
+            other => self.found(other).map(Some),
         }
     }
 
@@ -220,10 +220,11 @@ impl Receiver<'_> {
     /// Puts the events into their shards; what each became, in order.
     async fn store(
         &self,
-        webhook: &Webhook,
+        known: &Known,
         inbound: &Inbound,
         intake: &Intake,
     ) -> std::result::Result<Vec<Taken>, NotTaken> {
+        let webhook: &Webhook = &known.webhook;
         let event = match intake.events.as_slice() {
             // What the filters drop is answered with success: a Mailbox says whether the
             // configuration that drops it still holds, without a row and without
@@ -232,6 +233,10 @@ impl Receiver<'_> {
             [event] if !event.test && intake.filtered == 0 => event,
             events => return self.store_shards(webhook, inbound, events).await,
         };
+        // Where a marker answers, no Mailbox says that the configuration is an old one.
+        if !known.confirmed {
+            return self.store_alone(webhook, inbound, event).await;
+        }
         let seen = || vec![Taken::Duplicate { delivered: true }];
         if glance::repeats_coming(&webhook.id) {
             if glance::look_briefly(self.env, event).await {
@@ -339,7 +344,10 @@ impl Receiver<'_> {
                 .map_err(unavailable)?;
         }
         match reply {
-            AcceptReply::Taken(taken) => Ok(taken),
+            AcceptReply::Taken(taken) => {
+                configs::confirmed(webhook);
+                Ok(taken)
+            }
             AcceptReply::Stale { .. } | AcceptReply::Gone => Err(NotTaken::Stale),
             AcceptReply::Unconfigured => Err(NotTaken::Unavailable(
                 "the mailbox has no configuration".into(),

@@ -6,6 +6,7 @@
 use crate::{clock, database::SqlDatabase, objects};
 use std::cell::RefCell;
 use tram_core::{
+    ids::WebhookId,
     messages::{self, MailboxReply, MailboxRequest, NotUnderstood, RegistryReply, RegistryRequest},
     registry::{Payload, Push, Registry as Core, RegistryError},
 };
@@ -13,6 +14,20 @@ use worker::{DurableObject, Env, Request, Response, Result, State, console_error
 
 /// Pushes performed in one go.
 const PUSHES: u32 = 64;
+
+/// What an operator hears when a change is stored but not yet known everywhere.
+const UNTOLD: &str = "stored, but a shard of this webhook could not be reached and may go on with the configuration before; it is told as soon as it can be";
+
+fn changes(question: &RegistryRequest) -> bool {
+    match question {
+        RegistryRequest::Create(_)
+        | RegistryRequest::Update(..)
+        | RegistryRequest::Toggle(_)
+        | RegistryRequest::Delete(_)
+        | RegistryRequest::DeleteByUrl(_) => true,
+        RegistryRequest::Load(_) | RegistryRequest::List { .. } | RegistryRequest::Get(_) => false,
+    }
+}
 
 /// The one Registry of a station.
 #[durable_object(alarm)]
@@ -75,29 +90,19 @@ impl Registry {
         let bytes = request.bytes().await?;
         let question: RegistryRequest = messages::from_bytes(&bytes)?;
         let mut entropy = clock::entropy()?;
-        let reply =
+        let mut reply =
             self.with(|core, db| Ok(core.handle(db, &question, &mut entropy, clock::now())?))?;
-        let changes = matches!(
-            question,
-            RegistryRequest::Update(..)
-                | RegistryRequest::Toggle(_)
-                | RegistryRequest::Delete(_)
-                | RegistryRequest::DeleteByUrl(_)
-        );
-        let told = match question {
-            // A new webhook is known to no Mailbox; the first event brings it there.
-            RegistryRequest::Create(_) => {
-                let _ = self.push_all().await;
-                true
+        if changes(&question) {
+            let untold = self.push_all().await?;
+            if let RegistryReply::Webhook {
+                webhook, warnings, ..
+            } = &mut reply
+                && untold.contains(&webhook.id)
+            {
+                warnings.push(UNTOLD.to_owned());
             }
-            _ if changes => self.push_all().await?,
-            _ => true,
-        };
-        Ok(messages::to_bytes(if told {
-            &reply
-        } else {
-            &RegistryReply::Unsettled
-        })?)
+        }
+        Ok(messages::to_bytes(&reply)?)
     }
 
     fn with<T>(
@@ -111,23 +116,23 @@ impl Registry {
         work(core.as_ref().ok_or(Trouble::Busy)?, &self.database)
     }
 
-    /// Tells every Mailbox that has not heard of a change yet; says whether all of
-    /// them have now.
-    async fn push_all(&self) -> Result<bool, Trouble> {
+    /// Tells every Mailbox that has not heard of a change yet; the webhooks of those
+    /// that could not be told.
+    async fn push_all(&self) -> Result<Vec<WebhookId>, Trouble> {
         loop {
             let pushes = self.with(|core, db| Ok(core.pending_pushes(db, PUSHES)?))?;
-            if pushes.is_empty() {
-                return Ok(true);
-            }
             let told =
                 futures_util::future::join_all(pushes.iter().map(|push| self.tell(push))).await;
-            for (push, told) in pushes.iter().zip(&told) {
-                if *told {
+            let mut untold = Vec::new();
+            for (push, told) in pushes.iter().zip(told) {
+                if told {
                     self.with(|core, db| Ok(core.pushed(db, push)?))?;
+                } else {
+                    untold.push(push.webhook);
                 }
             }
-            if told.contains(&false) {
-                return Ok(false);
+            if pushes.is_empty() || !untold.is_empty() {
+                return Ok(untold);
             }
         }
     }

@@ -45,7 +45,7 @@ pub struct NewEvent {
     /// Its identity. Test calls have one too, but it never enters dedupe memory.
     pub key: DedupeKey,
     /// SHA-256 of the element as it stood in the request (of the whole body where
-    /// it was not split), to notice the same id with other content. Not of the bytes
+    /// it was not split, of the fields where that is a form), to notice the same id with other content. Not of the bytes
     /// relayed: the same transaction alone and in a batch is no conflict.
     pub body_sha256: [u8; 32],
     /// The provider's event name or kind.

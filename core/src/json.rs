@@ -5,7 +5,8 @@
 //! never pass through floating point; duplicate names stay visible. Nothing here
 //! recurses, so nesting costs no stack however deep it is.
 //!
-//! Out of scope: writing JSON, typed deserialisation.
+//! Out of scope: writing JSON (see [`canonical_json`](crate::canonical_json)), typed
+//! deserialisation.
 
 use serde::{
     Deserialize, Deserializer as _,
@@ -13,6 +14,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
+
+/// An object with more members is not sorted.
+pub const MOST_SORTED: usize = 1_000;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -60,10 +64,26 @@ impl<'a> Json<'a> {
             .map(Object)
     }
 
+    /// Whether it is an array.
+    #[must_use]
+    pub fn is_array(self) -> bool {
+        self.begins_with(b"[")
+    }
+
+    /// The decoded text when it is a string that holds characters alone: no half of a
+    /// surrogate pair.
+    #[must_use]
+    pub fn text(self) -> Option<String> {
+        if !self.begins_with(b"\"") {
+            return None;
+        }
+        String::from_utf8(self.string()?.into_owned()).ok()
+    }
+
     /// Its elements when it is an array of no more than `most`.
     #[must_use]
     pub fn elements(self, most: usize) -> Option<Vec<Json<'a>>> {
-        if !self.begins_with(b"[") {
+        if !self.is_array() {
             return None;
         }
         serde_json::Deserializer::from_slice(self.0.as_bytes())
@@ -95,10 +115,7 @@ impl<'a> Json<'a> {
     /// surrogate pair, since two different ones would read the same.
     #[must_use]
     pub fn exact_text(self) -> Option<String> {
-        if self.begins_with(b"\"") {
-            return String::from_utf8(self.string()?.into_owned()).ok();
-        }
-        self.unquoted()
+        self.text().or_else(|| self.unquoted())
     }
 
     /// The text of a scalar, for people: like [`exact_text`](Self::exact_text), but
@@ -149,6 +166,24 @@ impl<'a> Object<'a> {
     /// All members.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Json<'a>)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), *value))
+    }
+
+    /// All members, sorted by name. `None` when two have the same name, or there are
+    /// more than [`MOST_SORTED`].
+    #[must_use]
+    pub fn sorted(self) -> Option<Vec<(Cow<'a, str>, Json<'a>)>> {
+        if self.0.len() > MOST_SORTED {
+            return None;
+        }
+        // Each is put in its place: for so few, the library's sort is only larger.
+        let mut sorted: Vec<(Cow<'a, str>, Json<'a>)> = Vec::with_capacity(self.0.len());
+        for (name, value) in self.0 {
+            match sorted.binary_search_by(|(known, _)| known.cmp(&name)) {
+                Ok(_) => return None,
+                Err(place) => sorted.insert(place, (name, value)),
+            }
+        }
+        Some(sorted)
     }
 
     /// The member's text for people, unless it is blank or no scalar.
@@ -375,6 +410,26 @@ mod tests {
         assert_eq!(object.id("id").as_deref(), Some("2"));
         let all: Vec<_> = object.iter().map(|(_, value)| value.verbatim()).collect();
         assert_eq!(all, ["1", "2"]);
+        assert_eq!(object.sorted(), None);
+        let names = |text: &str| {
+            let sorted = json(text).object()?.sorted()?;
+            Some(
+                sorted
+                    .into_iter()
+                    .map(|(name, _)| name.into_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(names(r#"{"b":1,"c":2,"a":3}"#).unwrap(), ["a", "b", "c"]);
+        assert_eq!(names("{}").unwrap(), [""; 0]);
+        assert_eq!(names(r#"{"b":1,"a":2,"b":3}"#), None);
+        let long = |members: usize| {
+            let members: Vec<_> = (0..members).rev().map(|at| format!("\"{at}\":0")).collect();
+            names(&format!("{{{}}}", members.join(",")))
+                .map(|names| (names.len(), names.is_sorted()))
+        };
+        assert_eq!(long(1_000), Some((1_000, true)));
+        assert_eq!(long(1_001), None);
     }
 
     #[test]

@@ -6,12 +6,13 @@
 //! [`registry`].
 
 pub mod allowance;
+pub mod canonical_json;
 pub mod database;
 pub mod delivery;
 pub mod destination_url;
 pub mod event;
 pub mod filter;
-mod form;
+pub mod form;
 pub mod headers;
 pub mod ids;
 pub mod inbound;

@@ -325,8 +325,6 @@ pub enum RegistryReply {
     NotFound,
     /// What was sent cannot be accepted.
     Invalid(Vec<Mistake>),
-    /// It is stored, but some Mailbox could not be told yet; it will be.
-    Unsettled,
 }
 
 /// Which secrets an answer shows in full.

@@ -105,6 +105,17 @@ impl Timestamp {
         Some(Self(seconds.saturating_mul(1_000).saturating_add(fraction)))
     }
 
+    /// Reads whole seconds since the Unix epoch. `None` when anything but digits
+    /// stands there.
+    #[must_use]
+    pub fn parse_unix(text: &str) -> Option<Self> {
+        let is_number = text.bytes().all(|letter| letter.is_ascii_digit());
+        text.parse()
+            .ok()
+            .filter(|_| is_number)
+            .map(Self::from_seconds)
+    }
+
     /// Reads the date and time of a Vietnamese provider: RFC 3339, or
     /// `YYYY-MM-DD HH:MM:SS`, or a date alone; UTC+7 where no zone is given.
     #[must_use]
@@ -328,6 +339,26 @@ mod tests {
             "2026-11-20T12:00:00.Z",
         ] {
             assert_eq!(Timestamp::parse_rfc3339(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn unix_times_are_digits() {
+        let check = |text: &str| Timestamp::parse_unix(text).map(Timestamp::millis);
+        assert_eq!(check("1768312100"), Some(1_768_312_100_000));
+        assert_eq!(check("0"), Some(0));
+        assert_eq!(check("9223372036854775807"), Some(i64::MAX), "saturates");
+        for other in [
+            "",
+            "-1",
+            "+1",
+            "1.5",
+            "1e9",
+            " 1",
+            "9223372036854775808",
+            "soon",
+        ] {
+            assert_eq!(check(other), None, "{other:?}");
         }
     }
 

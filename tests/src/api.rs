@@ -22,6 +22,33 @@ pub struct Webhook {
     pub shown: Value,
 }
 
+/// The attempts of an event's delivery to its `destination`th destination.
+///
+/// # Panics
+/// When the event is shown without.
+#[must_use]
+#[track_caller]
+pub fn attempts_to(event: &Value, destination: usize) -> Vec<Value> {
+    event["deliveries"][destination]["attempts"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no attempts in {event:#}"))
+        .clone()
+}
+
+/// One field of each attempt of an event with one destination.
+///
+/// # Panics
+/// When the event is shown without.
+#[must_use]
+#[track_caller]
+pub fn each_attempt(event: &Value, field: &str) -> Vec<Value> {
+    let attempts = attempts_to(event, 0);
+    attempts
+        .iter()
+        .map(|attempt| attempt[field].clone())
+        .collect()
+}
+
 impl Station {
     /// Asks the management API, with its own token; `path` stands behind `/api/v1`.
     ///

@@ -1,7 +1,7 @@
 //! Casso as a sender: the plainest provider, for tests that are about something
 //! else than proof.
 
-use crate::{api::Webhook, client::Answer, station::Station};
+use crate::{api::Webhook, client::Answer, origin::Origin, station::Station};
 use serde_json::{Value, json};
 
 /// A post of Casso's with one transaction for each of these ids.
@@ -24,7 +24,31 @@ fn transaction(id: u64) -> Value {
     })
 }
 
+/// A retry schedule of these waits.
+#[must_use]
+pub fn waits(delays_seconds: &[f64]) -> Value {
+    json!({"schedule": "custom", "delays_seconds": delays_seconds})
+}
+
 impl Station {
+    /// A webhook of Casso's to this origin, tried again soon and often, with `more`
+    /// fields over that.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    #[track_caller]
+    pub fn casso_webhook_with(&self, origin: &Origin, more: &Value) -> Webhook {
+        let mut webhook = json!({"provider": "casso", "retry": waits(&[0.1; 20])});
+        if more.get("destinations").is_none() {
+            webhook["webhook_url"] = json!(origin.url("/hook"));
+        }
+        for (name, value) in more.as_object().into_iter().flatten() {
+            webhook[name] = value.clone();
+        }
+        self.create_webhook(&webhook)
+    }
+
     /// Posts these transactions as Casso does.
     ///
     /// # Panics

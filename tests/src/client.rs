@@ -4,6 +4,7 @@
 use crate::http::{self, WithoutLength};
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     io::{self, BufReader, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
@@ -80,6 +81,52 @@ impl Answer {
         let told = (self.status, self.outcome());
         assert_eq!(told, (status, "refused"), "{}", self.text());
         self.assert_problem(status, code);
+    }
+
+    /// Asserts that nobody between keeps it or guesses at what it is.
+    ///
+    /// # Panics
+    /// When somebody might.
+    #[track_caller]
+    pub fn assert_guarded(&self) {
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"));
+    }
+
+    /// The code of a problem (RFC 9457) with this status.
+    ///
+    /// # Panics
+    /// When it is none, or not guarded.
+    #[must_use]
+    #[track_caller]
+    pub fn problem(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.text());
+        let code = self.json()["code"].as_str().unwrap_or_default().to_owned();
+        self.assert_problem(status, &code);
+        self.assert_guarded();
+        code
+    }
+
+    /// Where the mistakes are that a 422 names.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    #[track_caller]
+    pub fn mistakes(&self) -> BTreeSet<String> {
+        assert_eq!(self.problem(422), "invalid");
+        let body = self.json();
+        let errors = body["errors"].as_array().expect("errors");
+        let pointers: BTreeSet<_> = errors
+            .iter()
+            .map(|error| {
+                let message = error["message"].as_str().unwrap_or_default();
+                assert!(!message.is_empty(), "{error}");
+                error["pointer"].as_str().expect("a pointer").to_owned()
+            })
+            .collect();
+        assert!(!pointers.is_empty(), "{body}");
+        pointers
     }
 
     /// Asserts that it is a problem (RFC 9457) with this status and code.

@@ -11,6 +11,7 @@ use std::{
     collections::BTreeMap,
     env, fs, io,
     path::{Path, PathBuf},
+    process::Command,
 };
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
@@ -22,6 +23,16 @@ pub(crate) fn node() -> PathBuf {
 /// wrangler's script.
 pub(crate) fn wrangler() -> PathBuf {
     from_environment("TRAM_WRANGLER", "node_modules/wrangler/bin/wrangler.js")
+}
+
+/// One of the project's scripts, as `npm run` starts it.
+#[must_use]
+pub fn script(name: &str) -> Command {
+    let mut command = Command::new(node());
+    command
+        .arg(root().join("scripts").join(name))
+        .current_dir(root());
+    command
 }
 
 /// The host that leads to the second isolate.

@@ -33,9 +33,22 @@ impl super::Mailbox {
         self.armed = None;
     }
 
-    /// A run begins: from now on new work is told to it through memory.
-    pub const fn begin_run(&mut self) {
+    /// A run begins: from now on new work is told to it through memory. What a run
+    /// before it left in flight, broken off by an error or by the platform, is due
+    /// again: there is only one run at a time.
+    pub fn begin_run(&mut self) {
         self.running = true;
+        let left: Vec<_> = self
+            .in_flight
+            .iter()
+            .map(|(key, source)| (*key, *source))
+            .collect();
+        for (key, source) in left {
+            self.in_flight.remove(&key);
+            if source == Source::Event {
+                self.first_attempts.put(key.0, key.1);
+            }
+        }
     }
 
     /// A run ends: the alarm is set to the earliest due. Where nothing is pending,

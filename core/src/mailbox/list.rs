@@ -251,18 +251,13 @@ fn deliveries(config: &Webhook, told: Vec<Told>) -> Vec<DeliveryView> {
 /// The request's headers; a repeated one is joined. What proves the sender is
 /// masked as secrets are.
 fn headers(config: &Webhook, envelope: &Envelope) -> BTreeMap<String, String> {
-    let credentials = providers::find(&config.provider)
-        .map(|provider| provider.about().credential_headers)
-        .unwrap_or_default();
     let own = config.settings.header.as_deref();
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in envelope.headers.iter() {
-        let secret = credentials
-            .iter()
-            .copied()
-            .chain(["authorization", "cookie"])
-            .chain(own)
-            .any(|known| known.eq_ignore_ascii_case(name));
+        let is = |known: &str| known.eq_ignore_ascii_case(name);
+        let secret = providers::all_credential_headers().any(is)
+            || ["authorization", "cookie"].into_iter().any(is)
+            || own.is_some_and(is);
         let value = if secret {
             Secret::new(value.to_owned()).masked()
         } else {

@@ -9,7 +9,7 @@
 //! inside the body, and asymmetric ones.
 
 use super::{
-    About, Facts, Identity, Provider, Split, SuccessAnswer,
+    About, Facts, Identity, Provider, SUCCESS, Split,
     naming::event_id_header,
     presented::{any_signature, header, malformed, signed_bodies, unix_time},
     settings::mistake,
@@ -23,7 +23,7 @@ use crate::{
     secret::Secret,
     signature,
     time::Timestamp,
-    webhook::{Algorithm, Encoding, Scheme, Settings, TimestampUnit},
+    webhook::{Algorithm, Encoding, Retry, Scheme, Settings, TimestampUnit},
 };
 use std::time::Duration;
 
@@ -55,11 +55,8 @@ static ABOUT: About = About {
     whsec: false,
     // The one that `header` names: see `credential_headers` in the table.
     credential_headers: &[],
-    answer: SuccessAnswer {
-        status: 200,
-        content_type: "application/json",
-        body: r#"{"success":true}"#,
-    },
+    default_retry: Retry::default,
+    answer: SUCCESS,
     documentation: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
 };
 

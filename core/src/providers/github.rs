@@ -8,8 +8,8 @@
 //! Out of scope: `X-Hub-Signature` (SHA-1), which GitHub keeps for old receivers.
 
 use super::{
-    About, Facts, Identity, Provider, SuccessAnswer,
-    presented::{any_signature, signed_bodies},
+    About, Facts, Identity, Provider, SUCCESS,
+    presented::{any_signature, body_hashes},
 };
 use crate::{
     event::Summary,
@@ -17,9 +17,8 @@ use crate::{
     inbound::{Inbound, Refusal},
     json::{Json, is_blank},
     secret::Secret,
-    signature,
     time::Timestamp,
-    webhook::{Algorithm, Encoding, Settings},
+    webhook::{Encoding, Retry, Settings},
 };
 use std::{borrow::Cow, time::Duration};
 
@@ -42,11 +41,8 @@ static ABOUT: About = About {
     tolerance_seconds: None,
     whsec: false,
     credential_headers: &[SIGNATURE, "x-hub-signature"],
-    answer: SuccessAnswer {
-        status: 200,
-        content_type: "application/json",
-        body: r#"{"success":true}"#,
-    },
+    default_retry: Retry::default,
+    answer: SUCCESS,
     documentation: "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
 };
 
@@ -68,11 +64,7 @@ impl Provider for GitHub {
         _settings: &Settings,
         _now: Timestamp,
     ) -> Result<(), Refusal> {
-        let expected: Vec<_> = signed_bodies(inbound)
-            .filter_map(|body| {
-                signature::keyed_hash(Algorithm::Sha256, secret.expose().as_bytes(), &[body])
-            })
-            .collect();
+        let expected = body_hashes(inbound, secret);
         any_signature(inbound, SIGNATURE, "sha256=", Encoding::Hex, &expected)
     }
 
@@ -102,15 +94,11 @@ impl Provider for GitHub {
 
     fn document<'a>(&self, inbound: &Inbound, content: &'a [u8]) -> Cow<'a, [u8]> {
         let content_type = inbound.headers.get("content-type").unwrap_or_default();
-        if !content_type
-            .to_ascii_lowercase()
-            .starts_with("application/x-www-form-urlencoded")
-        {
-            return Cow::Borrowed(content);
-        }
-        form::value(content, "payload").map_or(Cow::Borrowed(content), |payload| {
-            Cow::Owned(payload.into_bytes())
-        })
+        form::fields(content_type, content)
+            .into_iter()
+            .flatten()
+            .find_map(|(name, value)| (name == b"payload").then_some(value))
+            .map_or(Cow::Borrowed(content), Cow::Owned)
     }
 }
 

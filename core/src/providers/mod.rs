@@ -4,17 +4,32 @@
 //! resign, tests. [`ALL`] is the table. No provider's name appears outside its
 //! file and the table.
 
+mod abaha;
 mod authentic;
+mod bank;
+mod beepay;
 mod casso;
+mod casso_v2;
 mod custom;
 #[cfg(test)]
 pub(crate) mod examples;
 mod github;
 mod naming;
+mod pay2s;
+mod payos;
 mod presented;
+mod sepay;
+mod sepay_bankhub;
+mod sepay_bankhub_ipn;
+mod sepay_hmac;
+mod sepay_pg;
+mod shopify;
 mod split;
 mod standard_webhooks;
+mod stripe;
+mod svix;
 mod template;
+mod thueapi;
 
 pub use authentic::{Authentic, authenticate};
 pub use naming::facts;
@@ -29,7 +44,7 @@ use crate::{
     problem::FieldError,
     secret::Secret,
     time::Timestamp,
-    webhook::Settings,
+    webhook::{Retry, Settings},
 };
 use std::{borrow::Cow, time::Duration};
 
@@ -60,6 +75,8 @@ pub struct About {
     /// Lower-case header fields that carry the credential: relayed to the first
     /// destination and to those with `forward_credentials` only.
     pub credential_headers: &'static [&'static str],
+    /// The schedule of a webhook for which none is chosen.
+    pub default_retry: fn() -> Retry,
     /// The usual success answer.
     pub answer: SuccessAnswer,
     /// Where this is documented.
@@ -77,6 +94,13 @@ pub struct SuccessAnswer {
     pub body: &'static str,
 }
 
+/// The success answer of most banks' providers.
+const SUCCESS: SuccessAnswer = SuccessAnswer {
+    status: 200,
+    content_type: "application/json",
+    body: r#"{"success":true}"#,
+};
+
 /// Where an identity stood, which decides how far it is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
@@ -85,7 +109,8 @@ pub enum Identity {
     /// In an unsigned header: combined with the body's SHA-256, so that a forged id
     /// can neither block another event nor pass for it.
     Unproven(String),
-    /// There is no usable id: SHA-256 of the element's bytes names it.
+    /// There is no usable id: SHA-256 of the element's bytes, or of the fields of a
+    /// form, names it.
     Bytes,
 }
 
@@ -145,8 +170,9 @@ pub trait Provider: Sync {
     /// where it was split.
     fn describe(&self, settings: &Settings, inbound: &Inbound, content: &[u8]) -> Facts;
 
-    /// The JSON that the pointers of `event_id` and `event_name` look into, where it
-    /// is not `content` itself.
+    /// What `content` says as JSON, where it is not JSON itself. The pointers of
+    /// `event_id` and `event_name` look into it, and its hash stands for the content:
+    /// contents that say different things must not become the same.
     fn document<'a>(&self, _inbound: &Inbound, content: &'a [u8]) -> Cow<'a, [u8]> {
         Cow::Borrowed(content)
     }
@@ -183,10 +209,32 @@ pub trait Provider: Sync {
 /// All providers, in the order they are listed.
 pub static ALL: &[&dyn Provider] = &[
     &casso::CASSO,
-    &github::GITHUB,
+    &casso_v2::CASSO_V2,
+    &sepay::SEPAY,
+    &sepay_hmac::SEPAY_HMAC,
+    &sepay_bankhub::SEPAY_BANKHUB,
+    &sepay_bankhub_ipn::SEPAY_BANKHUB_IPN,
+    &sepay_pg::SEPAY_PG,
+    &thueapi::THUEAPI,
+    &beepay::BEEPAY,
+    &pay2s::PAY2S,
+    &abaha::ABAHA,
+    &payos::PAYOS,
     &standard_webhooks::STANDARD_WEBHOOKS,
+    &svix::SVIX,
+    &github::GITHUB,
+    &stripe::STRIPE,
+    &shopify::SHOPIFY,
     &custom::CUSTOM,
 ];
+
+/// Every header field that carries a provider's credential. What came under another
+/// provider's configuration is still held back and masked after a change.
+pub fn all_credential_headers() -> impl Iterator<Item = &'static str> {
+    ALL.iter()
+        .flat_map(|provider| provider.about().credential_headers)
+        .copied()
+}
 
 /// The provider of that id.
 #[must_use]
@@ -260,9 +308,8 @@ mod tests {
             for setting in about.required_settings {
                 assert!(about.settings.contains(setting), "{} {setting}", about.id);
             }
-            assert_eq!(
-                about.tolerance_seconds.is_some(),
-                about.settings.contains(&"tolerance_seconds"),
+            assert!(
+                about.tolerance_seconds.is_none() || about.settings.contains(&"tolerance_seconds"),
                 "{}: a default age where there is an age",
                 about.id
             );

@@ -114,7 +114,7 @@ pub(super) fn is_whole(inbound: &Inbound, content: &[u8]) -> bool {
 }
 
 /// One text for several, so that no two lists give the same.
-fn unambiguous(ids: &[String]) -> Option<String> {
+pub(super) fn unambiguous(ids: &[String]) -> Option<String> {
     match ids {
         [] => None,
         [one] => Some(one.clone()),

@@ -7,7 +7,7 @@
 //! Out of scope: `v1a` (Ed25519), whose signatures are passed over.
 
 use super::{
-    About, Facts, Identity, Provider, SuccessAnswer,
+    About, Facts, Identity, Provider, SUCCESS,
     presented::{header, malformed, signed_bodies, unix_time},
     tolerance,
 };
@@ -18,7 +18,7 @@ use crate::{
     secret::Secret,
     signature,
     time::Timestamp,
-    webhook::{Encoding, Settings},
+    webhook::{Encoding, Retry, Settings},
 };
 use std::time::Duration;
 
@@ -36,11 +36,8 @@ static ABOUT: About = About {
     tolerance_seconds: Some(300),
     whsec: true,
     credential_headers: &["webhook-signature"],
-    answer: SuccessAnswer {
-        status: 200,
-        content_type: "application/json",
-        body: r#"{"success":true}"#,
-    },
+    default_retry: Retry::default,
+    answer: SUCCESS,
     documentation: "https://www.standardwebhooks.com",
 };
 

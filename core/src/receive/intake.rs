@@ -36,10 +36,11 @@ pub(super) fn take_in(authentic: &Authentic<'_>) -> Intake {
     };
     let mut take = |facts: Facts, content: &[u8], relayed: &dyn Fn() -> Relayed| {
         if filter::passes(webhook, &facts) {
-            let key = dedupe_key(webhook, &facts, inbound, content);
-            intake
-                .events
-                .push(new_event(key, sha256(content), facts, relayed()));
+            // Of a form what it says: a multipart body is framed anew at every try.
+            let said = sha256(&authentic.provider().document(inbound, content));
+            let is_empty = content.is_empty();
+            let key = dedupe_key(webhook, &facts, said, is_empty.then_some(&inbound.query));
+            intake.events.push(new_event(key, said, facts, relayed()));
         } else {
             intake.filtered = intake.filtered.saturating_add(1);
         }
@@ -152,17 +153,23 @@ fn clip(mut text: String, most: usize) -> String {
 /// and what kind of identity it is, is a part of it.
 ///
 /// Signatures and times are never part of it: they change from one try to the next.
-fn dedupe_key(webhook: &Webhook, facts: &Facts, inbound: &Inbound, content: &[u8]) -> DedupeKey {
-    let of_bytes = || sha256(content).to_vec();
-    let (kind, id, of): (&str, &str, Vec<u8>) = match &facts.identity {
+///
+/// `said` is the hash of the element; of an empty body all that is said stands in the
+/// `query`.
+fn dedupe_key(
+    webhook: &Webhook,
+    facts: &Facts,
+    said: [u8; 32],
+    query: Option<&String>,
+) -> DedupeKey {
+    let (kind, id, of): (&str, &str, &[u8]) = match (&facts.identity, query) {
         // All test calls have the same id; only identical ones are the same.
-        _ if facts.test => ("test", "", of_bytes()),
-        Identity::Proven(id) => ("id", id, Vec::new()),
+        _ if facts.test => ("test", "", &said),
+        (Identity::Proven(id), _) => ("id", id, &[]),
         // Combined, a forged id can neither block another event nor pass for it.
-        Identity::Unproven(id) => ("unsigned id", id, of_bytes()),
-        // With an empty body all that is said stands in the query.
-        Identity::Bytes if content.is_empty() => ("query", &inbound.query, Vec::new()),
-        Identity::Bytes => ("bytes", "", of_bytes()),
+        (Identity::Unproven(id), _) => ("unsigned id", id, &said),
+        (Identity::Bytes, Some(query)) => ("query", query, &[]),
+        (Identity::Bytes, None) => ("bytes", "", &said),
     };
     sha256_of_parts(&[
         b"tram dedupe key 1",
@@ -170,6 +177,6 @@ fn dedupe_key(webhook: &Webhook, facts: &Facts, inbound: &Inbound, content: &[u8
         webhook.id.bytes(),
         kind.as_bytes(),
         id.as_bytes(),
-        &of,
+        of,
     ])
 }

@@ -545,3 +545,52 @@ fn the_largest_body_is_bounded_whatever_is_set() {
         assert_eq!(max_body_bytes(variable), bytes, "{variable:?}");
     }
 }
+
+#[test]
+fn a_form_is_named_by_what_it_says_and_relayed_as_it_came() {
+    let shop = webhook("abaha", "v4lue", json!({"header": "x-abaha"}));
+    let send = |content_type: &str, body: &str| {
+        let inbound = post(
+            &[("x-abaha", "v4lue"), ("content-type", content_type)],
+            body,
+        );
+        let intake = take(&shop, &inbound);
+        assert_eq!(bodies(&intake), [body]);
+        assert_eq!(intake.events[0].header_changes, []);
+        (intake.events[0].key, intake.events[0].body_sha256)
+    };
+    let multipart = |boundary: &str, status: &str| {
+        let part = |name: &str, value: &str| {
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )
+        };
+        let parts = [
+            part("id", "7"),
+            part("cart_code", "0007"),
+            part("status", status),
+        ];
+        let body = format!("{}--{boundary}--\r\n", parts.concat());
+        send(&format!("multipart/form-data; boundary={boundary}"), &body)
+    };
+    assert_eq!(
+        multipart("one", "5"),
+        multipart("other", "5"),
+        "framed anew"
+    );
+    assert_ne!(multipart("one", "5").0, multipart("one", "6").0);
+    let urlencoded = |body: &str| send("application/x-www-form-urlencoded", body);
+    assert_eq!(
+        urlencoded("id=7&cart_code=0007&status=5"),
+        multipart("x", "5")
+    );
+    assert_ne!(
+        urlencoded("id=7&cart_code=%ff"),
+        urlencoded("id=7&cart_code=%fe")
+    );
+    // What only looks like a form keeps its bytes.
+    assert_ne!(
+        send("multipart/form-data; boundary=x", "--x--"),
+        send("multipart/form-data; boundary=x", "--x--\r\n")
+    );
+}

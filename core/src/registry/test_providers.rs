@@ -7,7 +7,7 @@ use crate::{
     providers::{About, Facts, Identity, Provider, SuccessAnswer},
     secret::Secret,
     time::{HOUR, Timestamp},
-    webhook::Settings,
+    webhook::{Retry, Settings},
 };
 
 pub(super) struct Sample(&'static About);
@@ -24,6 +24,7 @@ const BANK: About = About {
     tolerance_seconds: None,
     whsec: false,
     credential_headers: &["secure-token"],
+    default_retry: Retry::default,
     answer: SuccessAnswer {
         status: 200,
         content_type: "application/json",
@@ -40,6 +41,7 @@ const FORGE: About = About {
     retry_window: HOUR.saturating_mul(50),
     tolerance_seconds: Some(300),
     whsec: true,
+    default_retry: || Retry::Standard,
     ..BANK
 };
 

@@ -278,6 +278,7 @@ struct ProviderView {
     tolerance_seconds: Option<u32>,
     events: &'static [&'static str],
     retry_window_seconds: u64,
+    default_retry: Retry,
     answer: AnswerView,
     documentation: &'static str,
 }
@@ -306,6 +307,7 @@ impl ProviderView {
             tolerance_seconds: about.tolerance_seconds,
             events: about.events,
             retry_window_seconds: about.retry_window.as_secs(),
+            default_retry: (about.default_retry)(),
             answer: AnswerView {
                 status: about.answer.status,
                 content_type: about.answer.content_type,
@@ -493,6 +495,7 @@ mod tests {
                 "id": "forge", "name": "Forge", "setup": "Paste the address.", "methods": ["POST"],
                 "settings": ["header", "tolerance_seconds", "event_id", "event_name", "answer"], "required_settings": [],
                 "tolerance_seconds": 300, "events": ["push", "release"], "retry_window_seconds": 180_000,
+                "default_retry": {"schedule": "standard"},
                 "answer": {"status": 200, "content_type": "application/json", "body": r#"{"success":true}"#},
                 "documentation": "https://bank.example/docs",
             })

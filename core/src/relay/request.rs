@@ -136,8 +136,7 @@ fn passed_on(
     original: &Headers,
     credential_headers: &[&str],
 ) -> Vec<(String, String)> {
-    let first = webhook.destinations.first().map(|first| first.id);
-    let with_credentials = destination.forward_credentials || first == Some(destination.id);
+    let with_credentials = destination.forward_credentials;
     let is_credential = |name: &str| {
         credential_headers.contains(&name)
             || webhook

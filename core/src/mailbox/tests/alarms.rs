@@ -200,3 +200,32 @@ fn the_provider_s_secrets_are_not_stored() {
         .unwrap();
     assert!(!stored[0].text(0).unwrap().contains("of the provider"));
 }
+
+#[test]
+fn what_a_broken_off_run_left_in_flight_is_due_again_in_the_next() {
+    let mut rig = Rig::new(1);
+    for n in 0..3 {
+        rig.take(&n.to_string());
+    }
+    let ids = |jobs: &[Job]| -> Vec<_> { jobs.iter().map(|job| job.event.id).collect() };
+    rig.mailbox.woken();
+    rig.mailbox.begin_run();
+    let first = rig.lease(6);
+    assert_eq!(first.len(), 3);
+    // One has failed and waits; the run ends without having heard of the others.
+    rig.finish(&first[0], 500);
+    rig.end_run();
+    rig.mailbox.woken();
+    rig.mailbox.begin_run();
+    let again = rig.lease(6);
+    assert_eq!(ids(&again), ids(&first[1..]));
+    for job in &again {
+        rig.finish(job, 200);
+    }
+    // The same of a delivery that waits.
+    rig.wait(millis(60_000));
+    assert_eq!(ids(&rig.lease(6)), ids(&first[..1]));
+    rig.end_run();
+    rig.mailbox.begin_run();
+    assert_eq!(ids(&rig.lease(6)), ids(&first[..1]));
+}

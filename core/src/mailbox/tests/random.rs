@@ -109,6 +109,8 @@ impl World {
             }
             Step::BeginRun => {
                 self.rig.mailbox.begin_run();
+                // What a run before it left is due again, and heard of no more.
+                self.out.clear();
                 self.running = true;
             }
             Step::Lease(slots) => {
@@ -146,6 +148,7 @@ impl World {
                     self.rig.db.clear_alarm().unwrap();
                     self.rig.mailbox.woken();
                     self.rig.mailbox.begin_run();
+                    self.out.clear();
                     self.lease(6);
                     self.rig.end_run();
                     self.running = false;

@@ -136,6 +136,7 @@ impl<'a> Change<'a> {
                 id.clone_into(&mut self.webhook.provider);
                 if self.existing.is_none() {
                     provider.about().name.clone_into(&mut self.webhook.name);
+                    self.webhook.retry = (provider.about().default_retry)();
                 }
             }
             (None, Some(node)) => {

@@ -763,3 +763,88 @@ proptest::proptest! {
         }
     }
 }
+
+/// A webhook of a real provider with nothing but what it needs.
+fn create_real(provider: &Value, more: &[(&str, Value)]) -> Outcome {
+    let mut body = json!({"provider": provider, "webhook_url": "https://shop.example/hook"});
+    if provider == "abaha" || provider == "custom" {
+        body["settings"] = json!({"header": "x-token"});
+    }
+    for (name, value) in more {
+        body[*name] = value.clone();
+    }
+    let station = station();
+    let rules = Rules {
+        providers: crate::providers::ALL,
+        station: &station,
+        now: NOW,
+    };
+    outcome(create(&rules, &body.to_string(), &mut entropy()))
+}
+
+#[test]
+fn memory_outlives_every_provider_s_retries_by_default() {
+    for provider in crate::providers::ALL {
+        let about = provider.about();
+        let webhook = create_real(&json!(about.id), &[]).unwrap().webhook;
+        let day = std::time::Duration::from_secs(86_400);
+        assert_eq!(webhook.dedupe_days, 400, "{}", about.id);
+        assert!(webhook.dedupe_days >= webhook.retention_days);
+        assert!(
+            day * webhook.retention_days >= about.retry_window,
+            "{}",
+            about.id
+        );
+    }
+}
+
+#[test]
+fn the_provider_s_own_schedule_is_the_default() {
+    let retry = |provider: &str, more: &[(&str, Value)]| {
+        create_real(&json!(provider), more).unwrap().webhook.retry
+    };
+    let abaha = Retry::Fixed {
+        interval_seconds: 300.0,
+        max_attempts: 3,
+    };
+    assert_eq!(retry("abaha", &[]), abaha);
+    assert_eq!(retry("casso", &[]), Retry::Fibonacci);
+    let standard = [("retry", json!({"schedule": "standard"}))];
+    assert_eq!(retry("abaha", &standard), Retry::Standard);
+    let forge = create_text(&with(json!({"provider": "forge"})).to_string());
+    assert_eq!(forge.unwrap().webhook.retry, Retry::Standard);
+}
+
+#[test]
+fn bank_hub_s_13_events_are_known_and_no_others() {
+    let events = |events: Value| {
+        create_real(&json!("sepay-bankhub"), &[("allow_events", events)])
+            .map(|written| written.webhook.allow_events)
+            .map_err(|mistakes| mistakes.into_iter().map(|(at, _)| at).collect::<Vec<_>>())
+    };
+    let provider = crate::providers::find("sepay-bankhub").unwrap();
+    let all = provider.about().events;
+    assert_eq!(all.len(), 13);
+    assert_eq!(events(json!(all)).unwrap(), all);
+    assert_eq!(events(json!(["*"])).unwrap(), ["*"]);
+    assert_eq!(events(json!([])).unwrap(), [""; 0]);
+    assert_eq!(events(Value::Null).unwrap(), [""; 0]);
+    assert_eq!(
+        events(json!([
+            "BANK_ACCOUNT_LINKED",
+            "BANK_ACCOUNT_BORROWED",
+            "bank_account_linked"
+        ])),
+        Err(vec![
+            "/allow_events/1".to_owned(),
+            "/allow_events/2".to_owned()
+        ])
+    );
+}
+
+#[test]
+fn abaha_cannot_do_without_its_header() {
+    let without = [("settings", json!({}))];
+    let mistakes = create_real(&json!("abaha"), &without).unwrap_err();
+    assert_eq!(mistakes[0].0, "/settings/header");
+}

@@ -23,7 +23,8 @@ fn destination(number: u8, url: &str) -> Destination {
         timeout_seconds: 5,
         strict: false,
         sign: true,
-        forward_credentials: false,
+        // As the first has it unless somebody says otherwise.
+        forward_credentials: number == 1,
         rate_per_second: 20,
     }
 }
@@ -388,7 +389,7 @@ fn what_belongs_to_the_connection_or_the_way_here_is_not_passed_on() {
 }
 
 #[test]
-fn credentials_go_to_the_first_destination_and_where_they_are_wanted() {
+fn credentials_go_where_they_are_wanted() {
     let mut webhook = webhook();
     webhook
         .destinations
@@ -397,6 +398,8 @@ fn credentials_go_to_the_first_destination_and_where_they_are_wanted() {
     let job = job(event());
     let token = |webhook: &Webhook, to| values(&send(webhook, to, &job), "secure-token").len();
     assert_eq!([0, 1, 2].map(|to| token(&webhook, to)), [1, 0, 1]);
+    webhook.destinations[0].forward_credentials = false;
+    assert_eq!(token(&webhook, 0), 0);
 }
 
 #[test]

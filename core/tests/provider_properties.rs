@@ -1,0 +1,402 @@
+//! What holds for every provider of the table, whatever is sent: what was signed
+//! proves, what was altered does not, the same id is the same event and nothing else
+//! is, and no input stops anything.
+//!
+//! Requests are signed here with the product's own hashes; that those are right is
+//! the business of the known answers.
+
+#[cfg(test)]
+mod properties {
+    use proptest::{prelude::*, sample::Index};
+    use serde_json::{Value, json};
+    use std::collections::HashSet;
+    use tram_core::{
+        canonical_json::{Canonical, Notation},
+        inbound::Inbound,
+        json::Json,
+        providers::{self, settings},
+        receive::{self, Intake},
+        secret::Secret,
+        signature,
+        time::Timestamp,
+        webhook::{Algorithm, Encoding, Webhook},
+    };
+
+    const AT: i64 = 1_700_000_000;
+    /// 24 bytes behind the prefix: no letter of the base64 is without meaning.
+    const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u";
+
+    fn webhook(provider: &str, id: char, secret: &str) -> Webhook {
+        let settings = match provider {
+            "abaha" => json!({"header": "x-abaha"}),
+            "custom" => json!({"header": "x-sig", "scheme": "hmac", "signed": "{timestamp}{body}",
+                "timestamp_header": "x-time", "event_id": "/id"}),
+            _ => json!({}),
+        };
+        serde_json::from_value(json!({
+            "id": format!("wh_{id}0000000000000000000000000"), "version": 1, "name": "", "provider": provider,
+            "settings": settings, "secrets": [secret], "destinations": [], "is_active": true, "is_paused": false,
+            "signing_secret": "whsec_YWJj", "previous_signing_secret": null, "direction": "ALL",
+            "accounts": [], "allow_events": ["*"], "headers": {}, "retry": {"schedule": "fibonacci"},
+            "give_up_after_hours": 72, "retention_days": 30, "dedupe_days": 400, "shards": 1,
+            "created_at": 0, "updated_at": 0
+        }))
+        .unwrap()
+    }
+
+    /// A request that the provider could have sent of an event with this id.
+    struct Sample {
+        headers: Vec<(String, String)>,
+        body: String,
+        /// The proof covers the body.
+        signs: bool,
+        /// Letters of the proof count in either case.
+        hex: bool,
+    }
+
+    impl Sample {
+        fn of(provider: &str, id: &str, at: i64) -> Self {
+            let mac = |algorithm, parts: &[&str]| {
+                let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+                signature::keyed_hash(algorithm, SECRET.as_bytes(), &parts).unwrap()
+            };
+            let hex =
+                |parts: &[&str]| signature::encode(Encoding::Hex, &mac(Algorithm::Sha256, parts));
+            let time = at.to_string();
+            let body = body(provider, id);
+            let mut headers = match provider {
+                "casso" => vec![("secure-token", SECRET.to_owned())],
+                "sepay" | "sepay-bankhub-ipn" => {
+                    vec![("authorization", format!("Apikey {SECRET}"))]
+                }
+                "pay2s" => vec![("authorization", format!("Bearer {SECRET}"))],
+                "sepay-bankhub" | "sepay-pg" => vec![("x-secret-key", SECRET.to_owned())],
+                "abaha" => vec![("x-abaha", SECRET.to_owned())],
+                "casso-v2" => {
+                    let document = Canonical::of(Json::parse(body.as_bytes()).unwrap()).unwrap();
+                    let written = document.written(Notation::JAVASCRIPT);
+                    let time = at.saturating_mul(1_000).to_string();
+                    let mac = mac(Algorithm::Sha512, &[&time, ".", &written]);
+                    let mac = signature::encode(Encoding::Hex, &mac);
+                    vec![("x-casso-signature", format!("t={time},v1={mac}"))]
+                }
+                "sepay-hmac" => vec![
+                    (
+                        "x-sepay-signature",
+                        format!("sha256={}", hex(&[&time, ".", &body])),
+                    ),
+                    ("x-sepay-timestamp", time.clone()),
+                ],
+                "thueapi" => vec![("x-webhook-signature", hex(&[&body]))],
+                "beepay" => vec![("x-webhook-signature", format!("sha256={}", hex(&[&body])))],
+                "github" => vec![("x-hub-signature-256", format!("sha256={}", hex(&[&body])))],
+                "stripe" => {
+                    let mac = hex(&[&time, ".", &body]);
+                    vec![("stripe-signature", format!("t={time},v1={mac}"))]
+                }
+                "shopify" => {
+                    let mac = mac(Algorithm::Sha256, &[&body]);
+                    vec![(
+                        "x-shopify-hmac-sha256",
+                        signature::encode(Encoding::Base64, &mac),
+                    )]
+                }
+                "standard-webhooks" | "svix" => {
+                    let secret = Secret::new(SECRET.into());
+                    let signature =
+                        signature::standard_webhooks_signature(&secret, id, at, body.as_bytes());
+                    let names = if provider == "svix" {
+                        ["svix-signature", "svix-timestamp"]
+                    } else {
+                        ["webhook-signature", "webhook-timestamp"]
+                    };
+                    vec![(names[0], signature.unwrap()), (names[1], time.clone())]
+                }
+                "custom" => vec![("x-sig", hex(&[&time, &body])), ("x-time", time.clone())],
+                "payos" => Vec::new(),
+                other => panic!("no sample of {other}"),
+            };
+            let body = if provider == "payos" {
+                let signed = format!("amount=5000&paymentLinkId=link&reference={id}");
+                format!(r#"{{"data":{body},"signature":"{}"}}"#, hex(&[&signed]))
+            } else {
+                body
+            };
+            let signs = !matches!(
+                provider,
+                "casso"
+                    | "sepay"
+                    | "sepay-bankhub"
+                    | "sepay-bankhub-ipn"
+                    | "sepay-pg"
+                    | "pay2s"
+                    | "abaha"
+            );
+            headers.extend(match provider {
+                "standard-webhooks" => Some(("webhook-id", id.to_owned())),
+                "svix" => Some(("svix-id", id.to_owned())),
+                "github" => Some(("x-github-delivery", id.to_owned())),
+                "shopify" => Some(("x-shopify-event-id", id.to_owned())),
+                _ => None,
+            });
+            Self {
+                headers: headers
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect(),
+                body,
+                signs,
+                hex: !matches!(provider, "shopify" | "standard-webhooks" | "svix"),
+            }
+        }
+
+        fn inbound(&self) -> Inbound {
+            Inbound {
+                method: "POST".into(),
+                url: "https://hooks.example.com/in/x".into(),
+                headers: self
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name, value.as_str()))
+                    .collect(),
+                body: self.body.clone().into_bytes(),
+                ..Inbound::default()
+            }
+        }
+    }
+
+    fn body(provider: &str, id: &str) -> String {
+        let transaction = |name: &str| json!({name: id, "amount": 5000, "content": "đơn 7"});
+        let body: Value = match provider {
+            "casso" => json!({"error": 0, "data": [transaction("id")]}),
+            "casso-v2" => json!({"error": 0, "data": transaction("id")}),
+            "thueapi" | "pay2s" => json!({"transactions": [transaction("checksum")]}),
+            "sepay-bankhub" => transaction("xid"),
+            "sepay-bankhub-ipn" | "beepay" => transaction("transaction_id"),
+            "sepay-pg" => {
+                json!({"notification_type": "ORDER_PAID", "transaction": transaction("id")})
+            }
+            "abaha" => json!({"id": id, "cart_code": "0007"}),
+            "payos" => json!({"amount": 5000, "paymentLinkId": "link", "reference": id}),
+            "github" | "shopify" | "standard-webhooks" | "svix" => json!({"amount": 5000}),
+            _ => transaction("id"),
+        };
+        body.to_string()
+    }
+
+    fn take(
+        provider: &str,
+        webhook_id: char,
+        inbound: &Inbound,
+        at: i64,
+    ) -> Result<Intake, &'static str> {
+        let webhook = webhook(provider, webhook_id, SECRET);
+        receive::receive(&webhook, inbound, Timestamp::from_seconds(at)).map_err(|why| why.code())
+    }
+
+    fn ids() -> impl Iterator<Item = &'static str> {
+        providers::ALL.iter().map(|provider| provider.about().id)
+    }
+
+    /// One letter of the text replaced, unless that makes no difference: then `None`.
+    fn altered(text: &str, at: Index, letter: char, either_case: bool) -> Option<String> {
+        let letters: Vec<char> = text.chars().collect();
+        let at = at.index(letters.len());
+        let old = letters[at];
+        let same = old == letter
+            || either_case && old.eq_ignore_ascii_case(&letter)
+            || old.is_whitespace() && letter.is_whitespace();
+        if same {
+            return None;
+        }
+        let before = letters[..at].iter();
+        Some(
+            before
+                .chain([&letter])
+                .chain(letters[at..].iter().skip(1))
+                .collect(),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_was_signed_proves_and_the_id_names_it(
+            one in "[a-zA-Z0-9_-]{1,20}", other in "[a-zA-Z0-9_-]{1,20}", later in 0_i64..300
+        ) {
+            let mut keys = HashSet::new();
+            for provider in ids() {
+                let key = |webhook, id: &str, at: i64| {
+                    let intake = take(provider, webhook, &Sample::of(provider, id, at).inbound(), AT.saturating_add(300));
+                    let events = intake.unwrap_or_else(|why| panic!("{provider}: {why}")).events;
+                    assert_eq!(events.len(), 1, "{provider}");
+                    events[0].key
+                };
+                let first = key('0', &one, AT);
+                prop_assert_eq!(key('0', &one, AT.saturating_add(later)), first, "{}: signed anew for a retry", provider);
+                prop_assert_eq!(key('0', &other, AT) == first, one == other, "{}", provider);
+                prop_assert_ne!(key('1', &one, AT), first, "{}: of another webhook", provider);
+                prop_assert!(keys.insert(first), "{}: the key of another provider", provider);
+            }
+        }
+
+        #[test]
+        fn one_letter_changed_proves_nothing(
+            id in "[a-zA-Z0-9_-]{1,20}", at: Index, letter in proptest::char::range(' ', '~')
+        ) {
+            for provider in ids() {
+                let sample = || Sample::of(provider, &id, AT);
+                prop_assert_eq!(take(provider, '0', &sample().inbound(), AT).map(|it| it.events.len()), Ok(1));
+
+                if let Some(secret) = altered(SECRET, at, letter, false) {
+                    let webhook = webhook(provider, '0', &secret);
+                    let now = Timestamp::from_seconds(AT);
+                    let result = receive::receive(&webhook, &sample().inbound(), now);
+                    prop_assert!(result.is_err(), "{}: the secret {}", provider, secret);
+                }
+                let unsigned = ["x-github-delivery", "x-shopify-event-id"];
+                for field in 0..sample().headers.len() {
+                    let mut sample = sample();
+                    let (name, value) = &mut sample.headers[field];
+                    if let Some(changed) = altered(value, at, letter, sample.hex)
+                        && !unsigned.contains(&name.as_str())
+                    {
+                        *value = changed;
+                        let result = take(provider, '0', &sample.inbound(), AT);
+                        prop_assert!(result.is_err(), "{}: {:?}", provider, sample.headers);
+                    }
+                }
+                let mut sample = sample();
+                if let Some(changed) = altered(&sample.body, at, letter, provider == "payos")
+                    && sample.signs
+                {
+                    sample.body = changed;
+                    let result = take(provider, '0', &sample.inbound(), AT);
+                    prop_assert!(result.is_err(), "{}: {}", provider, sample.body);
+                }
+            }
+        }
+
+        #[test]
+        fn splitting_loses_and_invents_nothing(amounts in prop::collection::vec(1_u32..1_000_000, 1..12)) {
+            for (provider, array) in [("casso", "data"), ("thueapi", "transactions"), ("pay2s", "transactions")] {
+                let elements: Vec<_> = amounts.iter().enumerate()
+                    .map(|(at, amount)| format!(r#"{{ "id":"{at}x", "transferAmount":{amount}, "amount":{amount}}}"#))
+                    .collect();
+                let body = format!(r#"{{"error":0, "{array}" : [{}] }}"#, elements.join(" ,\n"));
+                let mut sample = Sample::of(provider, "x", AT);
+                if sample.signs {
+                    let mac = signature::keyed_hash(Algorithm::Sha256, SECRET.as_bytes(), &[body.as_bytes()]).unwrap();
+                    sample.headers[0].1 = signature::encode(Encoding::Hex, &mac);
+                }
+                sample.body = body;
+                let events = take(provider, '0', &sample.inbound(), AT).unwrap().events;
+                let read: Vec<_> = events.iter().map(|event| event.summary.amount.clone().unwrap()).collect();
+                prop_assert_eq!(read, amounts.iter().map(u32::to_string).collect::<Vec<_>>());
+                for (event, element) in events.iter().zip(&elements) {
+                    let relayed = String::from_utf8(event.body.clone()).unwrap();
+                    prop_assert_eq!(relayed.matches(r#""id""#).count(), 1);
+                    prop_assert!(relayed.contains(element.as_str()));
+                }
+            }
+        }
+    }
+
+    fn names() -> impl Strategy<Value = String> {
+        let mut names: Vec<String> = ids()
+            .flat_map(|id| Sample::of(id, "x", AT).headers)
+            .map(|(name, _)| name)
+            .collect();
+        names.extend(["content-type", "x-github-event", "x-shopify-topic"].map(str::to_owned));
+        prop::sample::select(names)
+    }
+
+    fn values() -> impl Strategy<Value = String> {
+        let piece = "(t=|v1=|v1,|sha256=|Apikey |Bearer |,| |00|ab|170000|application/x-www-form-urlencoded|multipart/form-data; boundary=x|ping|[ -~]|é)";
+        prop_oneof![
+            prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat()),
+            any::<String>(),
+        ]
+    }
+
+    fn bodies() -> impl Strategy<Value = Vec<u8>> {
+        let bodies: Vec<String> = ids().map(|id| Sample::of(id, "x", AT).body).collect();
+        let piece = "(\\{|\\}|\\[|\\]|\"|:|,|\"data\"|\"transactions\"|\"id\"|\"signature\"|1|-|null|\\\\ud800|&|=|%|\r\n|--x|--|Content-Disposition: form-data; name=\"id\"|é)";
+        prop_oneof![
+            any::<Vec<u8>>(),
+            prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat().into_bytes()),
+            (prop::sample::select(bodies), any::<Index>(), any::<u8>()).prop_map(
+                |(body, at, byte)| {
+                    let mut bytes = body.into_bytes();
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                    bytes
+                }
+            ),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_input_stops_anything(
+            fields in prop::collection::vec((names(), values()), 0..8), body in bodies(),
+            decoded in prop::option::of(bodies()), secret: String, at: i64
+        ) {
+            let inbound = Inbound {
+                method: "POST".into(),
+                headers: fields.iter().map(|(name, value)| (name, value.as_str())).collect(),
+                body,
+                decoded,
+                ..Inbound::default()
+            };
+            for provider in providers::ALL {
+                let webhook = webhook(provider.about().id, '0', &secret);
+                let given = &webhook.settings;
+                let secret = &webhook.secrets[0];
+                let _ = receive::receive(&webhook, &inbound, Timestamp::from_millis(at));
+                let content = inbound.content();
+                let _ = provider.split(given, content);
+                let _ = providers::facts(*provider, given, &inbound, content);
+                let _ = provider.document(&inbound, content);
+                let _ = provider.resign(&inbound, secret, given, content);
+                let _ = settings::check(*provider, given, &webhook.secrets);
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_and_its_text_are_the_same_id() {
+        for provider in ["casso", "sepay", "pay2s", "sepay-bankhub-ipn"] {
+            let key = |body: String| {
+                let sample = Sample {
+                    body,
+                    ..Sample::of(provider, "7", AT)
+                };
+                take(provider, '0', &sample.inbound(), AT).unwrap().events[0].key
+            };
+            let text = body(provider, "7");
+            let number = text.replace("\"7\"", "7");
+            assert_ne!(text, number);
+            assert_eq!(key(text), key(number), "{provider}");
+        }
+    }
+
+    #[test]
+    fn an_empty_secret_never_proves_anything() {
+        for provider in ids() {
+            let mut sample = Sample::of(provider, "7", AT);
+            for (_, value) in &mut sample.headers {
+                *value = value.replace(SECRET, "");
+            }
+            let webhook = webhook(provider, '0', "");
+            let now = Timestamp::from_seconds(AT);
+            assert!(
+                receive::receive(&webhook, &sample.inbound(), now).is_err(),
+                "{provider}"
+            );
+        }
+    }
+}

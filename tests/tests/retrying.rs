@@ -1,0 +1,355 @@
+//! What counts as taken, and when a delivery is tried again until it is: failures of
+//! every kind, time-outs, `strict`, `Retry-After`, schedules to their end.
+
+use serde_json::{Value, json};
+use std::time::Duration;
+use tram_tests::{
+    Origin, Reply, Station, assert_signed, attempts_to, casso_body, each_attempt, waits,
+};
+
+/// Milliseconds since 1970 of a time as the API writes it, `2026-11-20T07:00:00.000Z`.
+#[track_caller]
+fn millis(time: &Value) -> i64 {
+    let text = time.as_str().unwrap_or_else(|| panic!("no time: {time}"));
+    let numbers: Vec<i64> = text
+        .split(['-', 'T', ':', '.', 'Z'])
+        .filter(|digits| !digits.is_empty())
+        .map(|digits| digits.parse().expect("digits"))
+        .collect();
+    let [year, month, day, hour, minute, second, milli] = numbers[..] else {
+        panic!("not a time with milliseconds: {text}");
+    };
+    // Days of the Gregorian calendar, counted from a March.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days =
+        365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
+    (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000 + milli
+}
+
+#[test]
+fn whatever_goes_wrong_is_tried_again_until_the_origin_takes_it() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    for failure in [
+        Reply::status(500).body("lỗi máy chủ"),
+        Reply::status(404),
+        Reply::status(422).body([0xff, b'!']),
+        Reply::status(429),
+        Reply::status(304),
+        Reply::close(),
+        Reply::garbage(),
+        Reply::status(599),
+        Reply::status(202).header("retry-after", "3600"),
+    ] {
+        origin.then(failure);
+    }
+    let webhook = station.casso_webhook_with(&origin, &json!({}));
+    let id = station.send_transaction(&webhook, 1);
+    let event = station.wait_for_status(&id, "delivered");
+
+    let received = origin.received();
+    assert_eq!(received.len(), 9);
+    for request in &received {
+        assert_eq!(assert_signed(request, &webhook.signing_secret), id);
+        assert_eq!(request.text(), casso_body(&[1]));
+    }
+    let statuses = json!([500, 404, 422, 429, 304, null, null, 599, 202]);
+    assert_eq!(json!(each_attempt(&event, "status_code")), statuses);
+    for (at, attempt) in attempts_to(&event, 0).iter().enumerate() {
+        assert_eq!(attempt["error"].is_string(), at < 8, "{attempt}");
+    }
+    assert_eq!(attempts_to(&event, 0)[0]["response_body"], "lỗi máy chủ");
+    assert_eq!(attempts_to(&event, 0)[2]["response_body"], "\u{fffd}!");
+    assert_eq!(event["last_status_code"], 202);
+    assert_eq!(event["next_attempt_at"], Value::Null);
+}
+
+#[test]
+fn an_origin_that_is_down_gets_it_when_it_is_back() {
+    let (station, mut origin) = (Station::shared(), Origin::start());
+    origin.go_down();
+    let webhook = station.casso_webhook_with(&origin, &json!({"retry": waits(&[0.2; 100])}));
+    let id = station.send_transaction(&webhook, 1);
+    let waiting = station.wait_for_event(&id, |event| event["attempts"].as_u64() >= Some(2));
+    assert_eq!(waiting["status"], "pending");
+    assert_eq!(waiting["last_status_code"], Value::Null);
+    let error = attempts_to(&waiting, 0)[0]["error"].clone();
+    let error = error.as_str().expect("an error");
+    assert!(error.starts_with("no connection"), "{error}");
+    origin.come_back();
+    let delivered = station.wait_for_status(&id, "delivered");
+    assert_eq!(origin.count(), 1);
+    assert_eq!(delivered["last_status_code"], 200);
+}
+
+#[test]
+fn redirects_are_failures_and_not_followed() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    for status in [301, 302, 303, 307, 308] {
+        origin.then(Reply::status(status).header("location", &origin.url("/elsewhere")));
+    }
+    let webhook = station.casso_webhook_with(&origin, &json!({}));
+    let id = station.send_transaction(&webhook, 1);
+    let event = station.wait_for_status(&id, "delivered");
+    let statuses = [301, 302, 303, 307, 308, 200];
+    assert_eq!(each_attempt(&event, "status_code"), statuses);
+    for request in origin.received() {
+        assert_eq!(
+            (request.method.as_str(), request.target.as_str()),
+            ("POST", "/hook")
+        );
+    }
+}
+
+#[test]
+fn an_origin_has_its_time_to_answer_and_no_more() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    origin.then(Reply::hang());
+    let webhook = station.casso_webhook_with(&origin, &json!({"timeout_seconds": 1}));
+    let id = station.send_transaction(&webhook, 1);
+    let event = station.wait_for_status(&id, "delivered");
+    let attempts = attempts_to(&event, 0);
+    assert!(attempts.len() > 1, "{event:#}");
+    assert_eq!(attempts[0]["error"], "timed out after 1 s");
+    assert_eq!(attempts[0]["status_code"], Value::Null);
+    assert!(
+        attempts[0]["duration_ms"].as_u64() >= Some(950),
+        "{event:#}"
+    );
+}
+
+#[test]
+fn the_status_decides_however_the_body_ends() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook_with(&origin, &json!({"timeout_seconds": 3}));
+    for (number, (body, reply)) in [
+        ("stalled", Reply::status(200).body("stalled").stall()),
+        ("", Reply::status(200).stall()),
+        ("cut", Reply::status(201).body("cut").cut()),
+        (
+            "{\"success\":false}",
+            Reply::json(&json!({"success": false})),
+        ),
+        ("xxxx", Reply::status(200).body("x".repeat(5_000_000))),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        origin.then(reply);
+        let id = station.send_transaction(&webhook, number as u64 + 1);
+        let event = station.wait_for_event(&id, |event| event["attempts"].as_u64() >= Some(1));
+        assert_eq!(event["status"], "delivered", "{body}: {event:#}");
+        assert_eq!(event["attempts"], 1, "{body}: {event:#}");
+        let kept = attempts_to(&event, 0)[0]["response_body"].clone();
+        let kept = kept.as_str().expect("a text");
+        assert!(
+            kept.starts_with(body) && kept.len() <= 1_024,
+            "{body}: {kept}"
+        );
+    }
+    assert_eq!(origin.count(), 5);
+}
+
+#[test]
+fn strict_also_asks_for_success_in_the_body() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook =
+        station.casso_webhook_with(&origin, &json!({"strict": true, "timeout_seconds": 3}));
+    let padded = |bytes: usize| {
+        let mut body = br#"{"success":true}"#.to_vec();
+        body.resize(bytes, b' ');
+        Reply::status(200).body(body)
+    };
+    let refusals = [
+        Reply::status(200),
+        Reply::status(204),
+        Reply::json(&json!({"success": false})),
+        Reply::json(&json!({"ok": true})),
+        Reply::json(&json!({"success": "true"})),
+        Reply::json(&json!([{"success": true}])),
+        Reply::status(200).body("OK"),
+        Reply::status(500).body(r#"{"success":true}"#),
+        Reply::status(200).body(format!(
+            "{{\"pad\":\"{}\",\"success\":true}}",
+            "x".repeat(2_000_000)
+        )),
+        Reply::status(200).body(r#"{"success":true}"#).cut(),
+        Reply::status(200).body(r#"{"success":true}"#).stall(),
+    ];
+    let count = refusals.len();
+    for refusal in refusals {
+        origin.then(refusal);
+    }
+    origin.always(Reply::json(&json!({"success": true})));
+    let id = station.send_transaction(&webhook, 1);
+    let event = station.wait_for_status(&id, "delivered");
+    let attempts = attempts_to(&event, 0);
+    assert_eq!(attempts.len(), count + 1, "{event:#}");
+    for (at, attempt) in attempts.iter().enumerate() {
+        assert_eq!(attempt["error"].is_string(), at < count, "{attempt}");
+    }
+    let errors = each_attempt(&event, "error");
+    assert_eq!(
+        errors[2],
+        "strict: the body is not a JSON object with success: true"
+    );
+    assert_eq!(
+        errors[8],
+        "strict: no success: true in the first 64 KiB of the body"
+    );
+    assert_eq!(
+        errors[10],
+        "strict: the body did not come to its end: timed out after 3 s"
+    );
+
+    for (number, taken) in [
+        Reply::status(201).body(r#"{"success":1,"message":"đã nhận"}"#),
+        Reply::status(200).body("\u{feff} {\"success\" : true}\r\n"),
+        padded(65_536),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        origin.then(taken);
+        let id = station.send_transaction(&webhook, number as u64 + 2);
+        let event = station.wait_for_event(&id, |event| event["attempts"].as_u64() >= Some(1));
+        assert_eq!(event["status"], "delivered", "{event:#}");
+    }
+}
+
+#[test]
+fn retry_after_of_a_503_is_waited_for_and_holds_the_destination() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    origin.then(Reply::status(503).header("retry-after", "2"));
+    let webhook = station.casso_webhook_with(&origin, &json!({}));
+    let first = station.send_transaction(&webhook, 1);
+    station.wait_for_event(&first, |event| event["attempts"].as_u64() >= Some(1));
+    let second = station.send_transaction(&webhook, 2);
+    for id in [&first, &second] {
+        station.wait_for_status(id, "delivered");
+    }
+    let received = origin.received();
+    assert_eq!(received.len(), 3);
+    // The station counts from when it had the answer, by a clock of its own.
+    for later in &received[1..] {
+        let waited = later.at.duration_since(received[0].at);
+        assert!(waited >= Duration::from_millis(1_900), "{waited:?}");
+    }
+}
+
+#[test]
+fn retry_after_of_other_answers_is_nothing() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    origin
+        .then(Reply::status(500).header("retry-after", "3600"))
+        .then(Reply::status(404).header("retry-after", "3600"))
+        .then(Reply::status(503).header("retry-after", "soon"))
+        .then(Reply::status(429).header("retry-after", "0"));
+    let webhook = station.casso_webhook_with(&origin, &json!({}));
+    let id = station.send_transaction(&webhook, 1);
+    let event = station.wait_for_status(&id, "delivered");
+    assert_eq!(
+        each_attempt(&event, "status_code"),
+        [500, 404, 503, 429, 200]
+    );
+}
+
+#[test]
+fn a_used_up_schedule_is_failed_and_a_repeat_is_a_wish() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    origin.always(Reply::status(500));
+    let fixed = |max_attempts: u32| json!({"schedule": "fixed", "interval_seconds": 0.1, "max_attempts": max_attempts});
+    let growing = json!({"schedule": "exponential", "initial_seconds": 0.05, "factor": 2, "max_seconds": 0.2, "max_attempts": 5});
+    for (retry, attempts) in [
+        (waits(&[0.1, 0.2]), 3),
+        (waits(&[]), 1),
+        (fixed(3), 3),
+        (fixed(1), 1),
+        (growing, 5),
+    ] {
+        let webhook = station.casso_webhook_with(&origin, &json!({ "retry": retry }));
+        let id = station.send_transaction(&webhook, 1);
+        let event = station.wait_for_status(&id, "failed");
+        assert_eq!(event["attempts"], attempts, "{retry}");
+        assert_eq!(event["next_attempt_at"], Value::Null, "{retry}");
+        assert_eq!(event["deliveries"][0]["status"], "failed", "{retry}");
+    }
+
+    let webhook = station.casso_webhook_with(&origin, &json!({"retry": waits(&[0.1])}));
+    let id = station.send_transaction(&webhook, 1);
+    station.wait_for_status(&id, "failed");
+    origin.always(Reply::status(200));
+    origin.forget();
+    let again = station.post_transactions(&webhook, &[1]);
+    assert_eq!(
+        (again.status, again.header("x-tram-outcome")),
+        (200, Some("duplicate"))
+    );
+    let event = station.wait_for_status(&id, "delivered");
+    assert_eq!(each_attempt(&event, "number"), [1, 2, 3]);
+    // Delivered now: a further repeat is answered and dropped.
+    let further = station.post_transactions(&webhook, &[1]);
+    assert_eq!(further.header("x-tram-outcome"), Some("duplicate"));
+    let other = station.send_transaction(&webhook, 2);
+    station.wait_for_status(&other, "delivered");
+    let arrived = origin.received();
+    let arrived: Vec<_> = arrived
+        .iter()
+        .map(|request| request.header("webhook-id"))
+        .collect();
+    assert_eq!(arrived, [Some(id.as_str()), Some(other.as_str())]);
+}
+
+#[test]
+fn the_next_attempt_stands_where_the_schedule_puts_it() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    origin.always(Reply::status(500));
+    for (retry, waits) in [
+        (json!({"schedule": "fibonacci"}), vec![60]),
+        (json!({"schedule": "standard"}), vec![5, 300, 1_800]),
+        (
+            json!({"schedule": "fixed", "interval_seconds": 300, "max_attempts": 3}),
+            vec![300],
+        ),
+        (
+            json!({"schedule": "exponential", "initial_seconds": 1, "factor": 90, "max_seconds": 600, "max_attempts": 9}),
+            vec![1, 90, 600],
+        ),
+        (waits(&[0.0, 0.0, 7_200.0]), vec![0, 0, 7_200]),
+    ] {
+        let webhook = station.casso_webhook_with(&origin, &json!({ "retry": retry }));
+        let id = station.send_transaction(&webhook, 1);
+        // As far as it comes within the time of a test.
+        let soon = waits.iter().take_while(|wait| **wait < 5).count();
+        let event = station.wait_for_event(&id, |event| {
+            attempts_to(event, 0).len() > soon && !event["next_attempt_at"].is_null()
+        });
+        let attempts = attempts_to(&event, 0);
+        let last = attempts.last().expect("an attempt");
+        let ended = millis(&last["started_at"]) + last["duration_ms"].as_i64().expect("a number");
+        let waits_for = millis(&event["next_attempt_at"]) - ended;
+        let wait = waits[attempts.len() - 1] * 1_000;
+        // Up to a tenth of jitter, and whatever time writing it down may take.
+        assert!(
+            (wait..=wait + wait / 10 + 5_000).contains(&waits_for),
+            "{retry}: {waits_for} ms after attempt {}",
+            attempts.len()
+        );
+    }
+}
+
+#[test]
+fn the_first_five_and_the_last_twenty_attempts_are_kept() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    origin.always(Reply::status(500));
+    let webhook = station.casso_webhook_with(&origin, &json!({"retry": waits(&[0.0; 29])}));
+    let id = station.send_transaction(&webhook, 1);
+    let event = station.wait_for_status(&id, "failed");
+    let kept: Vec<u64> = (1..=5).chain(11..=30).collect();
+    assert_eq!(each_attempt(&event, "number"), kept);
+    assert_eq!(event["attempts"], 30);
+    assert_eq!(origin.count(), 30);
+}
