@@ -11,7 +11,7 @@ use worker::{
 };
 
 /// How much of a body is read only to be dropped, in bytes and in time.
-const MOST_DISCARDED: usize = 8 << 20;
+const MOST_DISCARDED: usize = 16 << 20;
 const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A body, or the fact that there is more of it than is taken.
