@@ -8,8 +8,6 @@
 mod input;
 mod store;
 #[cfg(test)]
-mod test_database;
-#[cfg(test)]
 mod test_providers;
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,18 @@
 //! The Registry over a real database: what is stored, listed, shown and told to
 //! the Mailboxes, also when something fails on the way.
 
-use super::{test_database::TestDatabase, *};
+use super::*;
 use crate::destination_url::Station;
+use crate::testing::{
+    faulty::{Fault, Faulty},
+    native::NativeDatabase,
+};
 use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp::from_millis(1_763_632_800_000);
 
 struct Fixture {
-    db: TestDatabase,
+    db: NativeDatabase,
     registry: Registry,
     /// Grows with every request, so that no two webhooks are alike.
     requests: u8,
@@ -16,7 +20,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let db = TestDatabase::new();
+        let db = NativeDatabase::in_memory().unwrap();
         let registry = Registry::with_providers(&db, test_providers::ALL).unwrap();
         Self {
             db,
@@ -304,17 +308,17 @@ fn those_that_were_tried_least_come_first() {
 fn the_alarm_follows_every_change_and_its_distance_grows() {
     let mut it = Fixture::new();
     assert_eq!(it.registry.rearm(&it.db, NOW), Ok(None));
-    assert_eq!(it.db.alarm.get(), None);
+    assert_eq!(it.db.alarm().unwrap(), None);
     let created = it.create(&body("A"));
     assert_eq!(
-        it.db.alarm.get(),
+        it.db.alarm().unwrap(),
         Some(created.created_at.plus(FIRST_RETRY))
     );
     let mut waits = Vec::new();
     for _ in 0..9 {
         it.pending();
         let at = it.registry.rearm(&it.db, NOW).unwrap().unwrap();
-        assert_eq!(it.db.alarm.get(), Some(at));
+        assert_eq!(it.db.alarm().unwrap(), Some(at));
         waits.push(at.since(NOW).as_secs());
     }
     assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
@@ -330,29 +334,41 @@ fn the_alarm_follows_every_change_and_its_distance_grows() {
 }
 
 #[test]
-fn without_an_alarm_nothing_is_changed() {
-    let mut it = Fixture::new();
-    let created = it.create(&body("A"));
-    it.settle();
-    let alarm = it.db.alarm.get();
-    it.db.alarm_fails.set(true);
-    for request in [
-        RegistryRequest::Create(write(&body("B"))),
-        RegistryRequest::Update(created.id, write(&json!({"name": "C"}))),
-        RegistryRequest::Toggle(created.id),
-        RegistryRequest::Delete(created.id),
-        RegistryRequest::DeleteByUrl("https://shop.example/hook".into()),
-    ] {
-        assert!(
-            matches!(it.try_ask(&request), Err(RegistryError::Database(_))),
-            "{request:?}"
-        );
+fn a_change_is_kept_whole_or_not_at_all() {
+    for kind in 0..5 {
+        let mut steps = 0;
+        loop {
+            let mut it = Fixture::new();
+            let created = it.create(&body("A"));
+            it.settle();
+            let alarm = it.db.alarm().unwrap();
+            let request = match kind {
+                0 => RegistryRequest::Create(write(&body("B"))),
+                1 => RegistryRequest::Update(created.id, write(&json!({"name": "C"}))),
+                2 => RegistryRequest::Toggle(created.id),
+                3 => RegistryRequest::Delete(created.id),
+                _ => RegistryRequest::DeleteByUrl("https://shop.example/hook".into()),
+            };
+            let faulty = Faulty::new(&it.db);
+            faulty.fail(steps, Fault::Before);
+            let mut entropy = Entropy::new(vec![99; Entropy::ENOUGH]);
+            let outcome = it.registry.handle(&faulty, &request, &mut entropy, NOW);
+            if faulty.is_armed() {
+                assert!(outcome.is_ok(), "{request:?}: {outcome:?}");
+                break;
+            }
+            assert!(
+                matches!(outcome, Err(RegistryError::Database(_))),
+                "{request:?} at step {steps}"
+            );
+            assert_eq!(it.stored(created.id), Some(created));
+            assert_eq!(it.names(10), ["A"]);
+            assert_eq!(it.pending(), []);
+            assert_eq!(it.db.alarm().unwrap(), alarm);
+            steps += 1;
+        }
+        assert!(steps >= 3, "{kind}: only {steps} steps");
     }
-    it.db.alarm_fails.set(false);
-    assert_eq!(it.stored(created.id), Some(created));
-    assert_eq!(it.names(10), ["A"]);
-    assert_eq!(it.pending(), []);
-    assert_eq!(it.db.alarm.get(), alarm);
 }
 
 #[test]
