@@ -28,12 +28,6 @@ const SLOTS: usize = 6;
 /// A run ends after this and lets the alarm call it again: the platform stops an
 /// alarm at 15 minutes.
 const LONGEST_RUN: Duration = Duration::from_secs(600);
-/// How long a run waits before it looks again (and renews its lease), and how
-/// shortly at least.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
-/// How long it waits while something is due that it may not begin.
-const HELD_BACK: Duration = Duration::from_secs(1);
 /// When nothing else can be armed.
 const LAST_RESORT: Duration = Duration::from_secs(30);
 
@@ -204,24 +198,17 @@ impl Mailbox {
     /// something happens.
     fn lease(&self, free: usize, now: Timestamp) -> Result<(Vec<Job>, Duration), Trouble> {
         let jobs = self.with(|core, db| core.lease(db, now, free))?;
-        let due = match self.with(|core, db| core.next_due(db, now)) {
-            Ok(due) => due,
+        match self.with(|core, db| core.pause(db, now)) {
+            Ok(pause) => Ok((jobs, pause)),
             Err(trouble) => {
                 // They are not begun, so that nobody waits for them.
                 self.with(|core, _| {
                     jobs.iter().for_each(|job| core.abandon(job));
                     Ok(())
                 })?;
-                return Err(trouble);
+                Err(trouble)
             }
-        };
-        let wait = match due {
-            Some(due) if due > now => due.since(now).clamp(SHORTEST_WAIT, LONGEST_WAIT),
-            // Due, but not to be begun: a slot is kept for another destination.
-            Some(_) => HELD_BACK,
-            None => LONGEST_WAIT,
-        };
-        Ok((jobs, wait))
+        }
     }
 
     /// One attempt, from the configuration as it is now. `None`: the destination

@@ -259,3 +259,33 @@ fn a_conflict_is_noted_although_there_is_a_marker() {
     }
     assert_eq!(station.event(&ids[0])["conflicts"], 2);
 }
+
+#[test]
+fn forgeries_do_not_write_what_kv_holds_already() {
+    let (kv, station, _origin, webhook) = recorded();
+    let written = || kv.calls_of("PUT", "webhook:").len();
+    station
+        .post_casso(&webhook, casso(&[transaction(1)]))
+        .assert_taken("accepted");
+    wait_until("the configuration in KV", PATIENCE, || {
+        (written() > 0).then_some(())
+    });
+    let before = written();
+    for _ in 0..5 {
+        station
+            .post(
+                &webhook.path,
+                &[("secure-token", "forged")],
+                casso(&[transaction(2)]),
+            )
+            .assert_refused(401, "unauthenticated");
+    }
+    // What is written comes after the answer: a new secret's is the last of it.
+    let secret = json!({"secret": "another-secret-0123456789"});
+    let path = format!("/webhooks/{}", webhook.id);
+    let _ = station.api_expecting(200, "PUT", &path, Some(&secret));
+    wait_until("the new configuration in KV", PATIENCE, || {
+        (written() > before).then_some(())
+    });
+    assert_eq!(written(), before + 1);
+}

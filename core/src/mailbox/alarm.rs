@@ -14,6 +14,12 @@ use std::time::Duration;
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// It is renewed when less is left than the longest attempt (30 s) and some air.
 const LEASE_LEFT: Duration = Duration::from_secs(35);
+/// How long a run waits before it looks again (and renews its lease), and how
+/// shortly at least.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// How long it waits while something is due that it may not begin.
+const HELD_BACK: Duration = Duration::from_secs(1);
 /// An alarm this long overdue has been lost by the platform: it is set again.
 const LOST: Duration = Duration::from_secs(120);
 
@@ -144,6 +150,21 @@ impl super::Mailbox {
             }
         }
         Ok(earliest)
+    }
+
+    /// How long a run that has just leased all it may need not look again, unless an
+    /// attempt ends or there is news.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn pause(&self, db: &impl Database, now: Timestamp) -> Result<Duration, MailboxError> {
+        Ok(match self.next_due(db, now)? {
+            Some(due) if due > now => due.since(now).clamp(SHORTEST_WAIT, LONGEST_WAIT),
+            // Due, but not to be begun: a slot is kept for another destination. To look
+            // again at once would find the same.
+            Some(_) => HELD_BACK,
+            None => LONGEST_WAIT,
+        })
     }
 
     /// When `destination` may be sent to that would be at `due`.

@@ -229,3 +229,17 @@ fn what_a_broken_off_run_left_in_flight_is_due_again_in_the_next() {
     rig.mailbox.begin_run();
     assert_eq!(ids(&rig.lease(6)), ids(&first[..1]));
 }
+
+#[test]
+fn a_run_pauses_until_the_next_is_due_and_never_long() {
+    let mut rig = Rig::new(1);
+    let pause = |rig: &Rig| rig.mailbox.pause(&rig.db, rig.now).unwrap();
+    assert_eq!(pause(&rig), millis(20_000));
+    rig.take("1");
+    rig.run(500);
+    assert_eq!(pause(&rig), millis(20_000));
+    rig.wait(millis(59_000));
+    assert_eq!(pause(&rig), millis(1_000));
+    rig.wait(millis(999));
+    assert_eq!(pause(&rig), millis(1));
+}
