@@ -15,7 +15,7 @@ use futures_util::{
 use std::{cell::RefCell, time::Duration};
 use tram_core::{
     delivery::{Job, Verdict},
-    mailbox::{Mailbox as Core, MailboxError},
+    mailbox::{LINGER, Mailbox as Core, MailboxError},
     messages::{self, Accept, MailboxRequest, NotUnderstood},
     time::Timestamp,
 };
@@ -172,11 +172,16 @@ impl Mailbox {
                     Err(trouble) => outcome = Err(trouble),
                 }
             }
-            if under_way.is_empty() {
+            if under_way.is_empty() && wait.is_none_or(|wait| wait > LINGER) {
                 return outcome;
             }
             // With no slot free only an end can help; else also news, or the next due.
             let finished = match wait {
+                Some(wait) if under_way.is_empty() => {
+                    let news = self.wake.wait().boxed_local();
+                    future::select(news, Delay::from(wait)).await;
+                    None
+                }
                 Some(wait) if under_way.len() < SLOTS => {
                     let news = future::select(self.wake.wait().boxed_local(), Delay::from(wait));
                     match future::select(under_way.next(), news).await {

@@ -150,7 +150,7 @@ impl Mailbox {
                             .is_none_or(|known| known.status == Status::Failed)
                 });
             let alarm = if work && !config.is_paused {
-                self.arm(db, self.any_not_held(now), now)?
+                self.arm(db, self.any_earliest(now, now), now)?
             } else {
                 None
             };

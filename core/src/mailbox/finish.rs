@@ -2,22 +2,29 @@
 //!
 //! Rows written: taken at the first attempt 1; a failed first attempt 3 (the wait,
 //! its place in the index, the event); a further failure 2; the end of a delivery
-//! that waited 2 or 3.
+//! that waited 2 or 3. One more each time when what is known of the destination's
+//! health changes with it.
 
 use super::{
-    Mailbox, MailboxError, Source,
+    Mailbox, MailboxError,
     deliveries::{Deliveries, History, State},
-    lease::give_up_after,
+    health::{self, Health},
     waiting::{self, Waiting},
 };
 use crate::{
     database::Database,
-    delivery::{Job, Verdict},
+    delivery::{Job, Status, Verdict},
     ids::{DestinationId, Sequence},
     retry,
-    time::Timestamp,
+    time::{HOUR, Timestamp},
     webhook::Webhook,
 };
+use std::time::Duration;
+
+/// After this long a delivery is given up.
+pub(super) fn give_up_after(config: &Webhook) -> Duration {
+    HOUR.saturating_mul(config.give_up_after_hours)
+}
 
 /// What the transaction did, for memory to follow once it is kept.
 #[derive(Default)]
@@ -27,6 +34,23 @@ struct Outcome {
     /// The event had first attempts to make and has none now.
     settled: bool,
     alarm: Option<Timestamp>,
+}
+
+/// An attempt and what it changed of its destination's health.
+struct Attempted<'a> {
+    event: Sequence,
+    destination: DestinationId,
+    verdict: Verdict,
+    /// The destination is down: schedules stand still.
+    stands_still: bool,
+    health: &'a Health,
+}
+
+fn configured(config: &Webhook, destination: DestinationId) -> bool {
+    config
+        .destinations
+        .iter()
+        .any(|known| known.id == destination)
 }
 
 impl Mailbox {
@@ -55,15 +79,32 @@ impl Mailbox {
         let Some(config) = &self.config else {
             return Ok(());
         };
-        if let Some(until) = verdict
-            .not_before
-            .filter(|until| !verdict.taken && *until > now)
-        {
-            let until = self.not_held(destination, until);
-            self.holds.insert(destination, until);
+        let before = self.health.get(&destination).cloned().unwrap_or_default();
+        let mut after = before.clone();
+        if configured(config, destination) {
+            if verdict.taken {
+                after.taken(self.last, now);
+            } else {
+                after.failed(event, verdict.server_down, now);
+                if let Some(until) = verdict.not_before.filter(|until| *until > now) {
+                    after.hold(until);
+                }
+            }
         }
-        match db.atomically(|| self.record(db, config, event, destination, verdict, now, jitter)) {
+        let attempted = Attempted {
+            event,
+            destination,
+            verdict,
+            stands_still: before.is_down(),
+            health: &after,
+        };
+        let stored = db.atomically(|| {
+            health::save(db, destination, &before, &after)?;
+            self.record(db, config, attempted, now, jitter)
+        });
+        match stored {
             Ok(outcome) => {
+                self.health.insert(destination, after);
                 if outcome.waits {
                     self.waiting.insert(destination, ());
                 }
@@ -75,9 +116,7 @@ impl Mailbox {
             }
             Err(error) => {
                 // It may have stuck: the delivery may be in either place.
-                if source == Source::Event {
-                    self.first_attempts.put(event, destination);
-                }
+                self.give_back(event, destination, source);
                 self.waiting.insert(destination, ());
                 self.armed = None;
                 Err(error)
@@ -85,17 +124,21 @@ impl Mailbox {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the whole of one decision")]
     fn record(
         &self,
         db: &impl Database,
         config: &Webhook,
-        event: Sequence,
-        destination: DestinationId,
-        verdict: Verdict,
+        attempted: Attempted<'_>,
         now: Timestamp,
         jitter: f64,
     ) -> Result<Outcome, MailboxError> {
+        let Attempted {
+            event,
+            destination,
+            verdict,
+            stands_still,
+            health,
+        } = attempted;
         let Some(mut deliveries) = Deliveries::load(db, event)? else {
             return Ok(Outcome::default());
         };
@@ -119,23 +162,23 @@ impl Mailbox {
             (new, record.history())
         });
         history.push(verdict.attempt);
-        row.tries = row.tries.saturating_add(1);
 
+        let end = row.since.plus(give_up_after(config));
         let next = if verdict.taken {
             Err(State::Delivered)
-        } else if record.state.status() != crate::delivery::Status::Pending {
+        } else if record.state.status() != Status::Pending {
             // Ended while it was out: the attempt is kept, the end stands.
             Err(record.state)
-        } else if !config
-            .destinations
-            .iter()
-            .any(|known| known.id == destination)
-        {
+        } else if !configured(config, destination) {
             Err(State::Cancelled)
+        } else if now >= end {
+            Err(State::Failed)
+        } else if stands_still {
+            // A probe: it tells of the server, and costs the delivery nothing.
+            Ok(row.due)
         } else {
-            let end = row.since.plus(give_up_after(config));
+            row.tries = row.tries.saturating_add(1);
             retry::next_delay(&config.retry, row.tries, jitter)
-                .filter(|_| now < end)
                 .map(|delay| {
                     let scheduled = now.plus(delay);
                     verdict
@@ -150,9 +193,6 @@ impl Mailbox {
             Ok(due) => {
                 row.due = due;
                 outcome.waits = true;
-                if !self.running && !config.is_paused {
-                    outcome.alarm = self.arm(db, self.not_held(destination, due), now)?;
-                }
                 if waited {
                     waiting::postpone(db, destination, &row, &history)?;
                 } else {
@@ -170,6 +210,15 @@ impl Mailbox {
             }
         }
         outcome.settled = was_fresh && !deliveries.is_fresh();
+        if !self.running && !config.is_paused && (outcome.waits || health.is_paced()) {
+            // Down: any may be the next probe. Back: all go.
+            let due = if health.is_down() || health.is_paced() {
+                now
+            } else {
+                row.due
+            };
+            outcome.alarm = self.arm(db, health.earliest(due, now), now)?;
+        }
         Ok(outcome)
     }
 

@@ -174,6 +174,19 @@ impl FirstAttempts {
         self.ready.get(&destination)?.first().copied()
     }
 
+    /// The oldest of a destination behind that event.
+    pub(super) fn next_after(
+        &self,
+        destination: DestinationId,
+        event: Sequence,
+    ) -> Option<Sequence> {
+        self.ready
+            .get(&destination)?
+            .keys()
+            .copied()
+            .find(|known| *known > event)
+    }
+
     /// The oldest of each destination that has any.
     pub(super) fn firsts(&self) -> impl Iterator<Item = (DestinationId, Sequence)> {
         self.ready

@@ -16,10 +16,12 @@
 
 mod accept;
 mod alarm;
+mod choose;
 mod deliveries;
 mod few;
 mod finish;
 mod fresh;
+mod health;
 mod lease;
 mod list;
 mod payload;
@@ -36,6 +38,7 @@ pub mod view;
 mod tests;
 
 pub use accept::Accepted;
+pub use alarm::LINGER;
 
 use crate::{
     database::{Database, DatabaseError, Value},
@@ -47,6 +50,7 @@ use crate::{
 };
 use few::Few;
 use fresh::FirstAttempts;
+use health::Health;
 
 /// Why a Mailbox could not do what it was asked. Nothing of it was done then,
 /// unless the database failed in saying that it was.
@@ -78,6 +82,8 @@ enum Source {
     Event,
     /// Its row in `waiting`.
     Waiting,
+    /// The same, in the line of those that are released.
+    Released,
 }
 
 /// What a Mailbox keeps in memory. See the [module](self).
@@ -92,8 +98,8 @@ pub struct Mailbox {
     /// Destinations that may have rows in `waiting`.
     waiting: Few<DestinationId, ()>,
     in_flight: Few<(Sequence, DestinationId), Source>,
-    /// Destinations that asked to be left alone until then.
-    holds: Few<DestinationId, Timestamp>,
+    /// Destinations about whose health there is something to know.
+    health: Few<DestinationId, Health>,
     running: bool,
     /// The alarm that is set for certain; `None` when there may be none.
     armed: Option<Timestamp>,
@@ -129,7 +135,7 @@ impl Mailbox {
             first_attempts: FirstAttempts::default(),
             waiting: Few::default(),
             in_flight: Few::default(),
-            holds: Few::default(),
+            health: Few::default(),
             running: false,
             armed: alarm.filter(|at| !alarm::is_lost(*at, now)),
             recent_tests: Vec::new(),
@@ -160,6 +166,9 @@ impl Mailbox {
         }
         mailbox.first_attempts = FirstAttempts::open(db, mailbox.last)?;
         mailbox.waiting.extend(waiting::destinations(db)?);
+        for (destination, health) in health::load(db)? {
+            mailbox.health.insert(destination, health);
+        }
         Ok(mailbox)
     }
 
@@ -197,11 +206,18 @@ impl Mailbox {
         let new = self.config.is_none();
         // The alarm is decided under the new configuration, which may have ended
         // a pause; if storing fails, memory goes back to what is stored.
+        let health_before = self.health.clone();
+        self.adapt_health(&webhook, now);
         let config_before = self.config.replace(webhook);
         let shard_before = std::mem::replace(&mut self.shard, shard);
-        let holds_before = std::mem::take(&mut self.holds);
         let stored = db.atomically(|| {
             let alarm = self.arm_for_pending(db, now)?;
+            for (destination, before) in health_before.iter() {
+                match self.health.get(destination) {
+                    Some(after) => health::save(db, *destination, before, after)?,
+                    None => health::forget(db, *destination)?,
+                }
+            }
             if new {
                 schema::set_meta(db, SHARD, sql::integer(i64::from(shard)))?;
             }
@@ -211,9 +227,28 @@ impl Mailbox {
         if stored.is_err() {
             self.config = config_before;
             self.shard = shard_before;
-            self.holds = holds_before;
+            self.health = health_before;
         }
         self.committed(stored)
+    }
+
+    /// What a new configuration means for the health of its destinations: what is
+    /// gone is forgotten, what was asked of the old one does not bind, and what has
+    /// gathered in a pause is not thrown at them at once.
+    fn adapt_health(&mut self, webhook: &Webhook, now: Timestamp) {
+        let resumed =
+            !webhook.is_paused && self.config.as_ref().is_some_and(|known| known.is_paused);
+        let known = std::mem::take(&mut self.health);
+        for destination in &webhook.destinations {
+            let mut health = known.get(&destination.id).cloned();
+            if resumed {
+                health.get_or_insert_default().catch_up(now);
+            }
+            if let Some(mut health) = health {
+                health.lift();
+                self.health.insert(destination.id, health);
+            }
+        }
     }
 
     /// The webhook was deleted: everything is forgotten, and nothing is taken any
@@ -246,7 +281,7 @@ impl Mailbox {
             first_attempts: FirstAttempts::default(),
             waiting: Few::default(),
             in_flight: Few::default(),
-            holds: Few::default(),
+            health: Few::default(),
             running: self.running,
             armed: self.armed,
             recent_tests: Vec::new(),

@@ -87,7 +87,7 @@ impl Mailbox {
             let alarm = if paused {
                 None
             } else {
-                let due = chosen.iter().map(|id| self.not_held(*id, now)).min();
+                let due = chosen.iter().map(|id| self.earliest(*id, now, now)).min();
                 self.arm(db, due.unwrap_or(now), now)?
             };
             let before = deliveries.clone();

@@ -10,6 +10,7 @@
 //!   noting an attempt does not rewrite it.
 //! - `waiting`: one row a delivery that is not at its first attempt any more (or
 //!   was queued again). Gone when the delivery has ended.
+//! - `health`: one row a destination that is not simply well.
 //! - `meta`: schema version, configuration, shard, cursor, retired.
 
 use super::{
@@ -24,8 +25,9 @@ pub(super) type Migration = &'static [&'static str];
 
 /// All migrations; the schema's version is how many of them were run. Only ever
 /// append: databases remember by number.
-pub(super) const MIGRATIONS: &[Migration] = &[&[
-    "CREATE TABLE events (
+pub(super) const MIGRATIONS: &[Migration] = &[
+    &[
+        "CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
         fresh INTEGER NOT NULL,
         status TEXT NOT NULL,
@@ -40,13 +42,13 @@ pub(super) const MIGRATIONS: &[Migration] = &[&[
         envelope TEXT,
         body BLOB
     ) STRICT",
-    "CREATE UNIQUE INDEX events_by_key ON events (key) WHERE test = 0",
-    "CREATE TABLE payloads (
+        "CREATE UNIQUE INDEX events_by_key ON events (key) WHERE test = 0",
+        "CREATE TABLE payloads (
         seq INTEGER PRIMARY KEY,
         envelope TEXT NOT NULL,
         body BLOB
     ) STRICT",
-    "CREATE TABLE waiting (
+        "CREATE TABLE waiting (
         destination TEXT NOT NULL,
         seq INTEGER NOT NULL,
         due INTEGER NOT NULL,
@@ -56,8 +58,13 @@ pub(super) const MIGRATIONS: &[Migration] = &[&[
         attempts TEXT NOT NULL,
         PRIMARY KEY (destination, seq)
     ) STRICT, WITHOUT ROWID",
-    "CREATE INDEX waiting_by_due ON waiting (destination, due)",
-]];
+        "CREATE INDEX waiting_by_due ON waiting (destination, due)",
+    ],
+    &["CREATE TABLE health (
+        destination TEXT PRIMARY KEY,
+        state TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID"],
+];
 
 const SCHEMA: &str = "schema";
 
@@ -100,7 +107,7 @@ pub(super) fn migrate(
 
 /// Drops every table but `meta`: nothing of a deleted webhook is kept.
 pub(super) fn drop_all(db: &impl Database) -> Result<(), MailboxError> {
-    for table in ["events", "payloads", "waiting"] {
+    for table in ["events", "payloads", "waiting", "health"] {
         db.run(&["DROP TABLE IF EXISTS ", table].concat(), &[])?;
     }
     Ok(())
@@ -130,6 +137,7 @@ mod tests {
     use super::*;
     use crate::testing::native::NativeDatabase;
 
+    const FIRST: &[Migration] = &[MIGRATIONS[0]];
     const LATER: &[Migration] = &[
         MIGRATIONS[0],
         &[
@@ -155,7 +163,7 @@ mod tests {
     #[test]
     fn an_older_database_is_brought_up_to_date_with_its_rows() {
         let db = NativeDatabase::in_memory().unwrap();
-        migrate(&db, MIGRATIONS).unwrap();
+        migrate(&db, FIRST).unwrap();
         insert(&db);
         migrate(&db, LATER).unwrap();
         assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(3)));
@@ -189,7 +197,7 @@ mod tests {
         insert(&db);
         let before = db.changes();
         assert_eq!(
-            migrate(&db, MIGRATIONS),
+            migrate(&db, FIRST),
             Err(MailboxError::Newer { found: 3, known: 1 })
         );
         assert_eq!(db.changes(), before);

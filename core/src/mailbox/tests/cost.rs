@@ -138,13 +138,16 @@ fn opening_and_configuring_again_write_no_row() {
 fn a_failed_attempt_writes_the_wait_and_a_further_one_only_that() {
     let mut rig = Rig::new(1);
     rig.take("1");
-    // The wait (and its index row), the event; the lease's alarm, which is the next
-    // attempt's as well.
+    // The wait (and its index row), the event, the destination's health; the lease's
+    // alarm, which is the next attempt's as well.
+    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(500), 1)), (3, 1));
+    rig.wait(millis(60_000));
     assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(500), 1)), (2, 1));
     rig.wait(millis(60_000));
-    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(500), 1)), (1, 1));
-    rig.wait(millis(60_000));
-    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(200), 1)), (2, 1));
+    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(200), 1)), (3, 1));
+    // One that is refused says nothing of the server.
+    rig.take("2");
+    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(404), 1)), (2, 1));
 }
 
 #[test]
