@@ -138,7 +138,12 @@ impl Mailbox {
         work: impl FnOnce(&mut Core, &SqlDatabase) -> Result<T, MailboxError>,
     ) -> Result<T, Trouble> {
         let mut core = self.core.try_borrow_mut().map_err(|_| Trouble::Busy)?;
-        Ok(work(core.as_mut().ok_or(Trouble::Busy)?, &self.database)?)
+        let core = core.as_mut().ok_or(Trouble::Busy)?;
+        let done = work(core, &self.database);
+        for complaint in core.complaints() {
+            console_error!("mailbox: {complaint}");
+        }
+        Ok(done?)
     }
 
     /// Delivers what is due, up to [`SLOTS`] at once, until nothing is.
@@ -149,6 +154,10 @@ impl Mailbox {
             core.begin_run();
             Ok(())
         })?;
+        if let Err(trouble) = self.with(|core, db| core.prune(db, clock::now())) {
+            // Relaying does not wait for it.
+            console_error!("mailbox: not pruned: {trouble}");
+        }
         let delivered = self.deliver().await;
         let ended = self.with(|core, db| core.end_run(db, clock::now()));
         delivered.and(ended)

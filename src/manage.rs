@@ -4,13 +4,13 @@
 use crate::{
     answers,
     body::{self, Body},
-    configs,
+    configs, glance,
     objects::{self, CallError},
     station,
 };
 use futures_util::future;
 use tram_core::{
-    ids::{EventId, WebhookId},
+    ids::{EventId, Sequence, WebhookId},
     mailbox::{
         merge::{MOST_MAILBOXES, events_json, merge, resend_body},
         view::EventQuery,
@@ -120,8 +120,18 @@ impl Manager<'_> {
                 self.one(RegistryRequest::Toggle(webhook_id(id)?), 200)
                     .await
             }
+            ("POST", ["webhooks", id, "pause"]) => {
+                self.one(RegistryRequest::Pause(webhook_id(id)?, true), 200)
+                    .await
+            }
+            ("POST", ["webhooks", id, "resume"]) => {
+                self.one(RegistryRequest::Pause(webhook_id(id)?, false), 200)
+                    .await
+            }
             ("GET", ["events"]) => self.list_events().await,
-            ("GET", ["events", id]) => self.event(id).await,
+            ("GET", ["events", id]) => self.event(id, MailboxRequest::Get).await,
+            ("DELETE", ["events", id]) => self.event(id, MailboxRequest::Delete).await,
+            ("POST", ["events", id, "cancel"]) => self.event(id, MailboxRequest::Cancel).await,
             ("POST", ["events", id, "resend"]) => self.resend(id).await,
             (_, ["webhooks"]) => {
                 Err(Problem::method_not_allowed(&["GET", "POST", "DELETE"]).into())
@@ -130,8 +140,11 @@ impl Manager<'_> {
                 Err(Problem::method_not_allowed(&["GET", "PUT", "DELETE"]).into())
             }
             (_, ["webhooks", _, "toggle"]) => Err(Problem::method_not_allowed(&["PATCH"]).into()),
-            (_, ["events"] | ["events", _]) => Err(Problem::method_not_allowed(&["GET"]).into()),
-            (_, ["events", _, "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
+            (_, ["events"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
+            (_, ["events", _]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
+            (_, ["webhooks", _, "pause" | "resume"] | ["events", _, "resend" | "cancel"]) => {
+                Err(Problem::method_not_allowed(&["POST"]).into())
+            }
             _ => Err(Problem::route_not_found().into()),
         }
     }
@@ -288,18 +301,17 @@ impl Manager<'_> {
         }
     }
 
-    async fn event(&mut self, id: &str) -> Answer {
+    /// A request without parameters that is answered with one event.
+    async fn event(&mut self, id: &str, question: fn(Sequence) -> MailboxRequest) -> Answer {
         let id = event_id(id)?;
         query::none(&self.query())?;
-        match objects::mailbox(
-            self.env,
-            &id.webhook,
-            id.shard,
-            &MailboxRequest::Get(id.sequence),
-        )
-        .await?
-        {
+        let question = question(id.sequence);
+        match objects::mailbox(self.env, &id.webhook, id.shard, &question).await? {
             MailboxReply::Event(event) => Ok(answers::json_text(200, event)?),
+            MailboxReply::Deleted { event, key } => {
+                glance::forget(self.env, &key).await;
+                Ok(answers::json_text(200, event)?)
+            }
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
         }
@@ -318,6 +330,7 @@ impl Manager<'_> {
                 Ok(answers::json_text(202, format!("{{\"queued\":{queued}}}"))?)
             }
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
+            MailboxReply::PayloadGone => Err(Problem::payload_gone().into()),
             other => Err(unexpected(other)),
         }
     }
@@ -384,7 +397,9 @@ impl Objection for RegistryReply {
                     })
                     .collect(),
             ),
-            Self::Webhook { .. } | Self::Webhooks { .. } | Self::Deleted(_) => senseless(),
+            Self::Webhook { .. } | Self::Webhooks { .. } | Self::Deleted(_) | Self::Done => {
+                senseless()
+            }
         }
     }
 }

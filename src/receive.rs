@@ -6,7 +6,7 @@ use crate::{
     body::{self, Body},
     clock,
     configs::{self, Found, Known},
-    glance, log, objects, station,
+    glance, log, objects, rounds, station,
 };
 use futures_util::future::{self, Either};
 use std::cell::Cell;
@@ -322,9 +322,16 @@ impl Receiver<'_> {
             events,
         };
         let unavailable = |error: objects::CallError| NotTaken::Unavailable(error.to_string());
-        let mut reply = objects::accept(self.env, &self.id, shard, &accept)
-            .await
-            .map_err(unavailable)?;
+        // Beside the call, and only once an hour; there is nothing to visit where
+        // nothing is stored.
+        let note = async {
+            if !accept.events.is_empty() {
+                rounds::note(self.env, &self.id, shard).await;
+            }
+        };
+        let stored = objects::accept(self.env, &self.id, shard, &accept);
+        let (stored, ()) = future::join(stored, note).await;
+        let mut reply = stored.map_err(unavailable)?;
         if reply == AcceptReply::Unconfigured {
             let webhook = Box::new(webhook.for_relaying());
             let configure = MailboxRequest::Configure { webhook, shard };

@@ -234,6 +234,13 @@ pub enum MailboxRequest {
         /// Only to this destination; all of them when absent.
         destination: Option<DestinationId>,
     },
+    /// End every delivery of an event that is pending.
+    Cancel(Sequence),
+    /// Forget an event, and that it was ever seen.
+    Delete(Sequence),
+    /// Somebody comes by: a lost alarm is set again, and what is over its time is
+    /// pruned.
+    Visit,
 }
 
 /// What a Mailbox answers to a [`MailboxRequest`].
@@ -249,6 +256,17 @@ pub enum MailboxReply {
     Queued(u32),
     /// There is no such event (or destination).
     NotFound,
+    /// It was deleted.
+    Deleted {
+        /// The JSON that it is shown as.
+        event: String,
+        /// Its key: a marker in KV goes by it.
+        key: DedupeKey,
+    },
+    /// There is nothing to send again: the payload is not kept any more.
+    PayloadGone,
+    /// When to come by again (Unix milliseconds); `None` when there is no need.
+    VisitAt(Option<i64>),
 }
 
 /// A page of one Mailbox's events, newest first. What is shown of each is written
@@ -286,6 +304,17 @@ pub enum RegistryRequest {
     Delete(WebhookId),
     /// Delete all with this destination URL.
     DeleteByUrl(String),
+    /// Hold relaying, or go on with it.
+    Pause(WebhookId, bool),
+    /// Something has come to a Mailbox: it is to be visited.
+    Note {
+        /// Its webhook.
+        webhook: WebhookId,
+        /// Which shard.
+        shard: u8,
+    },
+    /// Visit all that is to be visited.
+    MakeRound,
 }
 
 /// An operator's JSON and where it came in.
@@ -325,6 +354,8 @@ pub enum RegistryReply {
     NotFound,
     /// What was sent cannot be accepted.
     Invalid(Vec<Mistake>),
+    /// Done.
+    Done,
 }
 
 /// Which secrets an answer shows in full.

@@ -6,7 +6,11 @@
 //! does nothing.
 
 use super::{MailboxError, Source, fresh::FirstAttempts, health::Health, waiting};
-use crate::{database::Database, ids::DestinationId, time::Timestamp};
+use crate::{
+    database::Database,
+    ids::{DestinationId, Sequence},
+    time::Timestamp,
+};
 use std::time::Duration;
 
 /// In a run an alarm stands at most this far ahead: if the object dies, what was in
@@ -66,7 +70,7 @@ impl super::Mailbox {
     pub fn end_run(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
         self.running = false;
         let alarm = self
-            .wanted(db, now)?
+            .wake_at(db, now)?
             .map(|due| in_the_future(due, now))
             .filter(|at| self.armed != Some(*at));
         let oldest_out = self
@@ -74,6 +78,7 @@ impl super::Mailbox {
             .iter()
             .filter(|(_, source)| **source == Source::Event)
             .map(|((event, _), _)| *event)
+            .chain(self.unreadable.first().copied())
             .min();
         let cursor = self.first_attempts.cursor_to_persist(oldest_out);
         if alarm.is_none() && cursor.is_none() {
@@ -170,11 +175,11 @@ impl super::Mailbox {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, MailboxError> {
         // More rows than are in flight, so that one of them is not.
-        let limit = self.in_flight_to(destination).saturating_add(1);
+        let limit = self.not_to_be_leased(destination).saturating_add(1);
         let rows = waiting::first(db, destination, limit)?;
         let mut left = rows
             .iter()
-            .filter(|row| !self.in_flight.has(&(row.event, destination)));
+            .filter(|row| self.may_be_leased(row.event, destination));
         let Some(first) = left.next() else {
             return Ok(None);
         };
@@ -206,6 +211,17 @@ impl super::Mailbox {
             .unwrap_or(due)
     }
 
+    /// Whether a row of `waiting` is neither out nor set aside.
+    pub(super) fn may_be_leased(&self, event: Sequence, destination: DestinationId) -> bool {
+        !self.in_flight.has(&(event, destination)) && !self.unreadable.has(&event)
+    }
+
+    /// How many rows of `waiting` may be in the way of one that can be leased.
+    pub(super) fn not_to_be_leased(&self, destination: DestinationId) -> usize {
+        self.in_flight_to(destination)
+            .saturating_add(self.unreadable.len())
+    }
+
     /// How many attempts to a destination are out.
     pub(super) fn in_flight_to(&self, destination: DestinationId) -> usize {
         self.in_flight
@@ -214,15 +230,20 @@ impl super::Mailbox {
             .count()
     }
 
-    /// When the object has to wake: for what is due, and for what is in flight.
-    fn wanted(
+    /// When the object has to wake: for what is due, for what is in flight, and for
+    /// pruning that is under way. It may have passed; `None` when there is no need.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn wake_at(
         &self,
         db: &impl Database,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, MailboxError> {
         let lease = (!self.in_flight.is_empty()).then(|| now.plus(LEASE));
         let due = self.next_due(db, now)?;
-        Ok(lease.into_iter().chain(due).min())
+        let prune = self.more_to_prune(now);
+        Ok(lease.into_iter().chain(due).chain(prune).min())
     }
 
     /// Whether an alarm is set that will wake the object for what is due then.
@@ -249,7 +270,7 @@ impl super::Mailbox {
         let earlier = if certain || due <= now {
             None
         } else {
-            self.wanted(db, now)?
+            self.wake_at(db, now)?
         };
         let at = in_the_future(earlier.map_or(due, |earlier| earlier.min(due)), now);
         db.set_alarm(at)?;
@@ -262,7 +283,7 @@ impl super::Mailbox {
         db: &impl Database,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, MailboxError> {
-        match self.wanted(db, now)? {
+        match self.wake_at(db, now)? {
             Some(due) => self.arm(db, due, now),
             None => Ok(None),
         }

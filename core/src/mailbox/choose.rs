@@ -248,7 +248,7 @@ impl Mailbox {
         if !self.waiting.has(&destination) {
             return Ok(VecDeque::new());
         }
-        let limit = rows.saturating_add(self.in_flight_to(destination));
+        let limit = rows.saturating_add(self.not_to_be_leased(destination));
         let rows = waiting::first(db, destination, limit)?;
         if rows.is_empty() {
             // Nothing waits there any more: it is not asked for again.
@@ -256,7 +256,7 @@ impl Mailbox {
         }
         Ok(rows
             .into_iter()
-            .filter(|row| row.due <= now && !self.in_flight.has(&(row.event, destination)))
+            .filter(|row| row.due <= now && self.may_be_leased(row.event, destination))
             .map(|row| Candidate {
                 destination,
                 due: row.due,
@@ -315,10 +315,10 @@ impl Mailbox {
         stretch: Stretch,
         rows: usize,
     ) -> Result<VecDeque<Candidate>, MailboxError> {
-        let limit = rows.saturating_add(self.in_flight_to(destination));
+        let limit = rows.saturating_add(self.not_to_be_leased(destination));
         Ok(waiting::stretch(db, destination, stretch, limit)?
             .into_iter()
-            .filter(|row| !self.in_flight.has(&(row.event, destination)))
+            .filter(|row| self.may_be_leased(row.event, destination))
             .map(|row| Candidate {
                 destination,
                 // Older than anything that has become due since.
@@ -377,6 +377,9 @@ impl Mailbox {
     /// table instead.
     fn scan(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
         let scan = self.first_attempts.scan(db, self.last)?;
+        for (event, error) in scan.unreadable {
+            self.set_aside(event, error)?;
+        }
         for (event, destination) in scan.excess {
             let settled = db.atomically(|| park(db, event, destination, now))?;
             self.waiting.insert(destination, ());
@@ -418,7 +421,7 @@ impl Mailbox {
             let rows = waiting::queued_by(db, id, latest, EXPIRED_AT_ONCE)?;
             let all = rows.len() < EXPIRED_AT_ONCE;
             for row in rows {
-                if !self.in_flight.has(&(row.event, id)) {
+                if self.may_be_leased(row.event, id) {
                     self.end(db, row.event, id, State::Failed)?;
                 }
             }

@@ -230,7 +230,7 @@ impl Mailbox {
         destination: DestinationId,
         state: State,
     ) -> Result<(), MailboxError> {
-        let settled = db.atomically(|| -> Result<bool, MailboxError> {
+        let ended = db.atomically(|| -> Result<bool, MailboxError> {
             let waited = waiting::load(db, destination, event)?;
             if waited.is_some() {
                 waiting::remove(db, destination, event)?;
@@ -245,7 +245,14 @@ impl Mailbox {
                 deliveries.save(db, event)?;
             }
             Ok(was_fresh && !deliveries.is_fresh())
-        })?;
+        });
+        let settled = match ended {
+            Ok(settled) => settled,
+            Err(error) => {
+                self.set_aside(event, error)?;
+                false
+            }
+        };
         if settled {
             self.first_attempts.settled();
         }

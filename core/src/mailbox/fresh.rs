@@ -97,10 +97,20 @@ impl FirstAttempts {
         let mut scan = Scan {
             to: sql::after(last),
             excess: Vec::new(),
+            unreadable: Vec::new(),
         };
         for row in &rows {
             let event = sql::read_sequence(row, 0)?;
-            let deliveries: Deliveries = sql::read_json(row, 1, "an event's deliveries")?;
+            if rows.len() >= SCAN {
+                scan.to = sql::after(event);
+            }
+            let deliveries: Deliveries = match sql::read_json(row, 1, "an event's deliveries") {
+                Ok(deliveries) => deliveries,
+                Err(error) => {
+                    scan.unreadable.push((event, error));
+                    continue;
+                }
+            };
             for record in &deliveries.0 {
                 if record.state != State::Fresh {
                     continue;
@@ -110,9 +120,6 @@ impl FirstAttempts {
                 } else {
                     scan.excess.push((event, record.destination));
                 }
-            }
-            if rows.len() >= SCAN {
-                scan.to = sql::after(event);
             }
         }
         Ok(scan)
@@ -227,6 +234,8 @@ pub(super) struct Scan {
     pub(super) to: Sequence,
     /// First attempts for which there was no room.
     pub(super) excess: Vec<(Sequence, DestinationId)>,
+    /// Events that cannot be read.
+    pub(super) unreadable: Vec<(Sequence, MailboxError)>,
 }
 
 fn first_fresh(db: &impl Database, from: Sequence) -> Result<Option<Sequence>, MailboxError> {

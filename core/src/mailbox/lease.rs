@@ -118,7 +118,13 @@ impl Mailbox {
             let Some(candidate) = self.choose(db, &configured, free, now, &mut found)? else {
                 return Ok(());
             };
-            let job = self.open_delivery(db, &candidate, &config, now, &mut found)?;
+            let job = match self.open_delivery(db, &candidate, &config, now, &mut found) {
+                Ok(job) => job,
+                Err(error) => {
+                    self.set_aside(candidate.event, error)?;
+                    None
+                }
+            };
             // Only now: had it failed, the delivery would still be where it was.
             let interval = interval(&config, candidate.destination);
             self.chosen(

@@ -23,6 +23,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 const COLUMNS: &str = "seq, status, test, conflicts, key, name, object_id, summary, deliveries";
 
+/// Later than any clock of ours.
+const END_OF_TIME: Timestamp = Timestamp::from_millis(i64::MAX);
+
 /// A delivery with its attempts, wherever they stand.
 struct Told {
     record: Record,
@@ -121,7 +124,7 @@ impl Mailbox {
         )?;
         let payload = payload
             .first()
-            .map_or(Ok(None), |row| Payload::read(db, event, row))?;
+            .and_then(|row| Payload::read(db, event, row).ok().flatten());
         if let Some(payload) = payload {
             view.headers = Some(headers(config, &payload.envelope));
             view.query = Some(payload.envelope.query);
@@ -165,11 +168,13 @@ impl Mailbox {
         row: &Row,
     ) -> Result<(EventView, Vec<Told>), MailboxError> {
         let event = sql::read_sequence(row, 0)?;
-        let stored: Deliveries = sql::read_json(row, 8, "an event's deliveries")?;
+        // One that cannot be read must not hide the others, nor itself.
+        let stored: Deliveries =
+            sql::read_json(row, 8, "an event's deliveries").unwrap_or_default();
         let told = stored
             .0
             .into_iter()
-            .map(|record| tell(db, event, record))
+            .map(|record| self.tell(db, event, record))
             .collect::<Result<Vec<_>, MailboxError>>()?;
         let attempts = told
             .iter()
@@ -198,7 +203,7 @@ impl Mailbox {
             attempts,
             last_status_code: last.and_then(|attempt| attempt.status_code),
             next_attempt_at: next.map(Timestamp::to_rfc3339),
-            summary: sql::read_json(row, 7, "an event's summary")?,
+            summary: sql::read_json(row, 7, "an event's summary").unwrap_or_default(),
             headers: None,
             query: None,
             body: None,
@@ -207,24 +212,31 @@ impl Mailbox {
         };
         Ok((view, told))
     }
-}
 
-fn tell(db: &impl Database, event: Sequence, record: Record) -> Result<Told, MailboxError> {
-    let waiting = match record.state {
-        State::Waiting => waiting::load(db, record.destination, event)?,
-        _ => None,
-    };
-    let due = match (&waiting, record.state) {
-        (Some((row, _)), _) => Some(row.due),
-        (None, State::Fresh) => Some(event.at()),
-        _ => None,
-    };
-    let history = waiting.map_or_else(|| record.history(), |(_, history)| history);
-    Ok(Told {
-        record,
-        history,
-        due,
-    })
+    fn tell(
+        &self,
+        db: &impl Database,
+        event: Sequence,
+        record: Record,
+    ) -> Result<Told, MailboxError> {
+        let waiting = match record.state {
+            State::Waiting => waiting::load(db, record.destination, event)?,
+            _ => None,
+        };
+        let due = match (&waiting, record.state) {
+            (Some((row, _)), _) => Some(row.due),
+            (None, State::Fresh) => Some(event.at()),
+            _ => None,
+        };
+        // Of one that is down or asked for patience, when it may be tried at the earliest.
+        let due = due.map(|due| self.earliest(record.destination, due, END_OF_TIME));
+        let history = waiting.map_or_else(|| record.history(), |(_, history)| history);
+        Ok(Told {
+            record,
+            history,
+            due,
+        })
+    }
 }
 
 fn deliveries(config: &Webhook, told: Vec<Told>) -> Vec<DeliveryView> {

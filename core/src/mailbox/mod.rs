@@ -16,6 +16,7 @@
 
 mod accept;
 mod alarm;
+mod cancel;
 mod choose;
 mod deliveries;
 mod few;
@@ -25,6 +26,7 @@ mod health;
 mod lease;
 mod list;
 mod payload;
+mod prune;
 mod removed;
 mod resend;
 mod schema;
@@ -39,6 +41,7 @@ mod tests;
 
 pub use accept::Accepted;
 pub use alarm::LINGER;
+pub use cancel::Deleted;
 
 use crate::{
     database::{Database, DatabaseError, Value},
@@ -105,7 +108,19 @@ pub struct Mailbox {
     armed: Option<Timestamp>,
     /// Test calls of the last seconds.
     recent_tests: Vec<(DedupeKey, Timestamp)>,
+    /// Events whose rows cannot be read: left alone, so that the others go on. They
+    /// are tried again by the next instance, which may be of a release that can.
+    unreadable: Few<Sequence, ()>,
+    /// What the log should say.
+    complaints: Vec<String>,
+    /// There is nothing to prune before then; `None` when that is not known.
+    prune_at: Option<Timestamp>,
+    /// A pruning is under way.
+    prune_more: bool,
 }
+
+/// So many complaints wait for the log.
+const COMPLAINTS: usize = 20;
 
 const CONFIG: &str = "config";
 const SHARD: &str = "shard";
@@ -139,6 +154,10 @@ impl Mailbox {
             running: false,
             armed: alarm.filter(|at| !alarm::is_lost(*at, now)),
             recent_tests: Vec::new(),
+            unreadable: Few::default(),
+            complaints: Vec::new(),
+            prune_at: None,
+            prune_more: false,
         };
         if retired {
             return Ok(mailbox);
@@ -229,6 +248,8 @@ impl Mailbox {
             self.shard = shard_before;
             self.health = health_before;
         }
+        // Other times to keep things, perhaps.
+        self.prune_at = None;
         self.committed(stored)
     }
 
@@ -285,6 +306,10 @@ impl Mailbox {
             running: self.running,
             armed: self.armed,
             recent_tests: Vec::new(),
+            unreadable: Few::default(),
+            complaints: Vec::new(),
+            prune_at: None,
+            prune_more: false,
         };
         Ok(())
     }
@@ -317,10 +342,50 @@ impl Mailbox {
                 sequence,
                 destination,
             } => match self.resend(db, sequence, destination, now)? {
+                Some(0) => MailboxReply::PayloadGone,
                 Some(queued) => MailboxReply::Queued(queued),
                 None => MailboxReply::NotFound,
             },
+            MailboxRequest::Cancel(sequence) => {
+                self.cancel(db, sequence)?;
+                match self.get(db, sequence)? {
+                    Some(event) => MailboxReply::Event(event.shown()?),
+                    None => MailboxReply::NotFound,
+                }
+            }
+            MailboxRequest::Delete(sequence) => match self.delete(db, sequence)? {
+                Some(deleted) => MailboxReply::Deleted {
+                    event: deleted.event.shown()?,
+                    key: deleted.key,
+                },
+                None => MailboxReply::NotFound,
+            },
+            MailboxRequest::Visit => {
+                self.prune(db, now)?;
+                MailboxReply::VisitAt(self.visit_at(db, now)?.map(Timestamp::millis))
+            }
         })
+    }
+
+    /// What the log should say, once.
+    pub fn complaints(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.complaints)
+    }
+
+    /// An event that cannot be read is set aside. Any other error is one.
+    fn set_aside(&mut self, event: Sequence, error: MailboxError) -> Result<(), MailboxError> {
+        match error {
+            MailboxError::Unreadable(_) | MailboxError::Database(DatabaseError::Unexpected(_)) => {
+                if !self.unreadable.has(&event) && self.complaints.len() < COMPLAINTS {
+                    let number = event.number();
+                    self.complaints
+                        .push(format!("event number {number} is set aside: {error}"));
+                }
+                self.unreadable.insert(event, ());
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 
     /// The configuration, when relaying goes on.

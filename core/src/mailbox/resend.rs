@@ -7,6 +7,7 @@
 use super::{
     Mailbox, MailboxError,
     deliveries::{Deliveries, Record, State},
+    payload::Payload,
     waiting::{self, Waiting},
 };
 use crate::{
@@ -44,8 +45,9 @@ pub(super) fn queue(
 }
 
 impl Mailbox {
-    /// Queues the event's deliveries, or one of them, again. How many were queued;
-    /// `None` when there is no such event or destination. A run under way should
+    /// Queues the event's deliveries, or one of them, again. How many were queued:
+    /// none when its payload is not kept any more; `None` when there is no such event
+    /// or destination. A run under way should
     /// look for work afterwards.
     ///
     /// # Errors
@@ -83,6 +85,9 @@ impl Mailbox {
             }
             if chosen.is_empty() {
                 return Ok(None);
+            }
+            if !Payload::is_kept(db, event)? {
+                return Ok(Some((Vec::new(), None)));
             }
             let alarm = if paused {
                 None

@@ -8,6 +8,7 @@
 
 mod alarms;
 mod cost;
+mod ends;
 mod faults;
 mod health;
 mod order;
