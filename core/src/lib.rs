@@ -5,6 +5,7 @@
 //! [`relay`] says. What operators configure is [`webhook::Webhook`], kept by the
 //! [`registry`].
 
+pub mod alert;
 pub mod allowance;
 pub mod canonical_json;
 pub mod database;

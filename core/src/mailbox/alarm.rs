@@ -230,8 +230,8 @@ impl super::Mailbox {
             .count()
     }
 
-    /// When the object has to wake: for what is due, for what is in flight, and for
-    /// pruning that is under way. It may have passed; `None` when there is no need.
+    /// When the object has to wake: for what is due, for what is in flight, for pruning
+    /// that is under way, and for what is to be told. It may have passed; `None` when there is no need.
     ///
     /// # Errors
     /// When the database fails.
@@ -243,7 +243,9 @@ impl super::Mailbox {
         let lease = (!self.in_flight.is_empty()).then(|| now.plus(LEASE));
         let due = self.next_due(db, now)?;
         let prune = self.more_to_prune(now);
-        Ok(lease.into_iter().chain(due).chain(prune).min())
+        let alert = self.next_alert();
+        let all = lease.into_iter().chain(due).chain(prune).chain(alert);
+        Ok(all.min())
     }
 
     /// Whether an alarm is set that will wake the object for what is due then.

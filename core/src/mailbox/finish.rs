@@ -8,10 +8,11 @@
 use super::{
     Mailbox, MailboxError,
     deliveries::{Deliveries, History, State},
-    health::{self, Health},
+    health::{self, Health, Turn},
     waiting::{self, Waiting},
 };
 use crate::{
+    alert::Kind,
     database::Database,
     delivery::{Job, Status, Verdict},
     ids::{DestinationId, Sequence},
@@ -31,6 +32,8 @@ pub(super) fn give_up_after(config: &Webhook) -> Duration {
 struct Outcome {
     /// It waits for another attempt.
     waits: bool,
+    /// It has failed for good.
+    failed: bool,
     /// The event had first attempts to make and has none now.
     settled: bool,
     alarm: Option<Timestamp>,
@@ -81,11 +84,12 @@ impl Mailbox {
         };
         let before = self.health.get(&destination).cloned().unwrap_or_default();
         let mut after = before.clone();
+        let mut turn = None;
         if configured(config, destination) {
             if verdict.taken {
-                after.taken(self.last, now);
+                turn = after.taken(self.last, now);
             } else {
-                after.failed(event, verdict.server_down, now);
+                turn = after.failed(event, verdict.server_down, now);
                 if let Some(until) = verdict.not_before.filter(|until| *until > now) {
                     after.hold(until);
                 }
@@ -112,6 +116,19 @@ impl Mailbox {
                     self.first_attempts.settled();
                 }
                 self.armed = outcome.alarm.or(self.armed);
+                if outcome.failed {
+                    self.tell_of_end(State::Failed, destination, event);
+                }
+                match turn {
+                    Some(Turn::Down) => self.tell(Kind::DestinationDown, destination, 1, None),
+                    Some(Turn::Recovered) => {
+                        // The one that got through, and all that waits behind it.
+                        let waiting = self.pending_for(db, destination).unwrap_or(0);
+                        let released = waiting.saturating_add(1);
+                        self.tell(Kind::DestinationRecovered, destination, released, None);
+                    }
+                    None => {}
+                }
                 Ok(())
             }
             Err(error) => {
@@ -202,6 +219,7 @@ impl Mailbox {
                 }
             }
             Err(state) => {
+                outcome.failed = state == State::Failed && record.state != State::Failed;
                 record.set(state, history);
                 if waited {
                     waiting::remove(db, destination, event)?;
@@ -256,6 +274,7 @@ impl Mailbox {
         if settled {
             self.first_attempts.settled();
         }
+        self.tell_of_end(state, destination, event);
         Ok(())
     }
 }

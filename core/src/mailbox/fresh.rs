@@ -65,6 +65,11 @@ impl FirstAttempts {
         })
     }
 
+    /// No first attempt is to be made of an event before this one.
+    pub(super) const fn not_before(&self) -> Sequence {
+        self.persisted
+    }
+
     /// Whether everything up to the last event is known.
     pub(super) fn is_caught_up(&self, last: Sequence) -> bool {
         self.scanned_to > last

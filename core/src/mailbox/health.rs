@@ -4,7 +4,7 @@
 //! Pure: told the time, writes nothing. It is kept in the table `health`, one row a
 //! destination about which there is something to know; a healthy one has none.
 
-use super::{MailboxError, sql};
+use super::{MailboxError, alerts::Told, sql};
 use crate::{
     database::Database,
     ids::{DestinationId, Sequence},
@@ -48,6 +48,11 @@ pub(super) struct Health {
     held_until: Option<Timestamp>,
     /// Where a release began and how far it goes, in events' numbers.
     release: Option<(i64, i64)>,
+    /// What the operator is told, and that the oldest waits too long.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) told: Vec<Told>,
+    #[serde(skip_serializing_if = "is_not")]
+    pub(super) told_of_waiting: bool,
     /// The probe that is out: its event, and when it was begun.
     #[serde(skip)]
     probing: Option<(i64, Timestamp)>,
@@ -64,6 +69,11 @@ pub(super) struct Health {
     /// Nothing that waits for it is given up before then.
     #[serde(skip)]
     pub(super) expiry: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
 }
 
 /// How far a release is. One that was broken off goes on behind where it broke off,

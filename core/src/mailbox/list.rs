@@ -174,7 +174,7 @@ impl Mailbox {
         let told = stored
             .0
             .into_iter()
-            .map(|record| self.tell(db, event, record))
+            .map(|record| self.told(db, event, record))
             .collect::<Result<Vec<_>, MailboxError>>()?;
         let attempts = told
             .iter()
@@ -213,7 +213,7 @@ impl Mailbox {
         Ok((view, told))
     }
 
-    fn tell(
+    fn told(
         &self,
         db: &impl Database,
         event: Sequence,

@@ -16,6 +16,7 @@
 
 mod accept;
 mod alarm;
+mod alerts;
 mod cancel;
 mod choose;
 mod deliveries;
@@ -44,6 +45,7 @@ pub use alarm::LINGER;
 pub use cancel::Deleted;
 
 use crate::{
+    alert::Kind,
     database::{Database, DatabaseError, Value},
     event::DedupeKey,
     ids::{DestinationId, EventId, Sequence, WebhookId},
@@ -113,6 +115,14 @@ pub struct Mailbox {
     unreadable: Few<Sequence, ()>,
     /// What the log should say.
     complaints: Vec<String>,
+    /// The station has an address for alerts.
+    station_alerts: bool,
+    /// What is to be told and not stored yet.
+    untold: Vec<(Kind, DestinationId, u32, Option<Sequence>)>,
+    /// There is nothing to tell before then; `None` when that is not known.
+    alerts_at: Option<Timestamp>,
+    /// When there will be, as things stand.
+    alerts_due: Option<Timestamp>,
     /// There is nothing to prune before then; `None` when that is not known.
     prune_at: Option<Timestamp>,
     /// A pruning is under way.
@@ -156,6 +166,10 @@ impl Mailbox {
             recent_tests: Vec::new(),
             unreadable: Few::default(),
             complaints: Vec::new(),
+            station_alerts: false,
+            untold: Vec::new(),
+            alerts_at: None,
+            alerts_due: None,
             prune_at: None,
             prune_more: false,
         };
@@ -250,6 +264,7 @@ impl Mailbox {
         }
         // Other times to keep things, perhaps.
         self.prune_at = None;
+        self.alerts_at = None;
         self.committed(stored)
     }
 
@@ -308,6 +323,10 @@ impl Mailbox {
             recent_tests: Vec::new(),
             unreadable: Few::default(),
             complaints: Vec::new(),
+            station_alerts: self.station_alerts,
+            untold: Vec::new(),
+            alerts_at: None,
+            alerts_due: None,
             prune_at: None,
             prune_more: false,
         };

@@ -115,6 +115,20 @@ pub(super) fn queued_by(
     .collect()
 }
 
+/// The first of a destination by arrival: since when it is queued, and its event.
+pub(super) fn oldest(
+    db: &impl Database,
+    destination: DestinationId,
+) -> Result<Option<(Timestamp, Sequence)>, MailboxError> {
+    db.run(
+        "SELECT since, seq FROM waiting WHERE destination = ? ORDER BY seq LIMIT 1",
+        &[sql::destination(destination)],
+    )?
+    .first()
+    .map(|row| Ok((sql::read_timestamp(row, 0)?, sql::read_sequence(row, 1)?)))
+    .transpose()
+}
+
 /// When the one that was queued first was.
 pub(super) fn first_queued(
     db: &impl Database,

@@ -7,6 +7,7 @@
 )]
 
 mod alarms;
+mod alerts;
 mod cost;
 mod ends;
 mod faults;
