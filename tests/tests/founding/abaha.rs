@@ -132,8 +132,7 @@ fn only_the_chosen_events_are_kept_and_the_choice_can_be_changed() {
 fn three_sends_x_minutes_apart_then_failed_then_by_hand() {
     let (station, origin) = (Station::shared(), Origin::start());
     let untouched = webhook(&station, &origin, &json!({}));
-    let fixed =
-        |seconds: f64| json!({"schedule": "fixed", "interval_seconds": seconds, "max_attempts": 3});
+    let fixed = |seconds: Value| json!({"schedule": "fixed", "interval_seconds": seconds, "max_attempts": 3});
     assert_eq!(untouched.shown["retry"], fixed(json!(300)));
 
     // x is the operator's choice.

@@ -87,6 +87,16 @@ fn a_test_call_is_answered_and_relayed_and_is_no_payment() {
     assert_eq!(request.text(), body);
     assert_eq!(request.header("x-tram-test"), Some("true"));
     assert_eq!(station.event(&ids[0])["test"], true);
+
+    // Casso saves the address when the call succeeds: that is for the station to say.
+    origin.always(Reply::status(500));
+    let mut other = transaction(0);
+    other["description"] = json!("giao dich thu nghiem");
+    assert_told(
+        &station.post_casso(&webhook, casso(&[other])),
+        "test",
+        SUCCESS,
+    );
 }
 
 #[test]
