@@ -1,6 +1,8 @@
 //! `/api/v1`: the routes of operators. Reads the request, asks the objects, shows
 //! what they say; what is acceptable is decided in the core.
 
+mod refused;
+
 use crate::{
     answers,
     body::{self, Body},
@@ -120,6 +122,8 @@ impl Manager<'_> {
                 self.one(RegistryRequest::Toggle(webhook_id(id)?), 200)
                     .await
             }
+            ("GET", ["webhooks", id, "refusals"]) => self.why_refused(id, false).await,
+            ("POST", ["webhooks", id, "explain"]) => self.why_refused(id, true).await,
             ("GET", ["events"]) => self.list_events().await,
             ("GET", ["events", id]) => self.event(id).await,
             ("POST", ["events", id, "resend"]) => self.resend(id).await,
@@ -130,6 +134,8 @@ impl Manager<'_> {
                 Err(Problem::method_not_allowed(&["GET", "PUT", "DELETE"]).into())
             }
             (_, ["webhooks", _, "toggle"]) => Err(Problem::method_not_allowed(&["PATCH"]).into()),
+            (_, ["webhooks", _, "refusals"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
+            (_, ["webhooks", _, "explain"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             (_, ["events"] | ["events", _]) => Err(Problem::method_not_allowed(&["GET"]).into()),
             (_, ["events", _, "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             _ => Err(Problem::route_not_found().into()),

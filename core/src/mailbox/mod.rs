@@ -23,6 +23,7 @@ mod fresh;
 mod lease;
 mod list;
 mod payload;
+mod refusals;
 mod removed;
 mod resend;
 mod schema;
@@ -285,6 +286,8 @@ impl Mailbox {
                 Some(queued) => MailboxReply::Queued(queued),
                 None => MailboxReply::NotFound,
             },
+            MailboxRequest::Refused(come) => self.keep_refused(db, come)?,
+            MailboxRequest::Refusals => self.refusals(db)?,
         })
     }
 
