@@ -13,6 +13,7 @@ mod manage;
 mod objects;
 mod outbound;
 mod receive;
+mod refusals;
 mod registry_object;
 mod request;
 mod rounds;

@@ -1,6 +1,8 @@
 //! `/api/v1`: the routes of operators. Reads the request, asks the objects, shows
 //! what they say; what is acceptable is decided in the core.
 
+mod refused;
+
 use crate::{
     answers,
     body::{self, Body},
@@ -120,6 +122,8 @@ impl Manager<'_> {
                 self.one(RegistryRequest::Toggle(webhook_id(id)?), 200)
                     .await
             }
+            ("GET", ["webhooks", id, "refusals"]) => self.why_refused(id, false).await,
+            ("POST", ["webhooks", id, "explain"]) => self.why_refused(id, true).await,
             ("POST", ["webhooks", id, "pause"]) => {
                 self.one(RegistryRequest::Pause(webhook_id(id)?, true), 200)
                     .await
@@ -140,6 +144,8 @@ impl Manager<'_> {
                 Err(Problem::method_not_allowed(&["GET", "PUT", "DELETE"]).into())
             }
             (_, ["webhooks", _, "toggle"]) => Err(Problem::method_not_allowed(&["PATCH"]).into()),
+            (_, ["webhooks", _, "refusals"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
+            (_, ["webhooks", _, "explain"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             (_, ["events"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
             (_, ["events", _]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
             (_, ["webhooks", _, "pause" | "resume"] | ["events", _, "resend" | "cancel"]) => {

@@ -27,6 +27,14 @@ impl Inbound {
     pub fn content(&self) -> &[u8] {
         self.decoded.as_deref().unwrap_or(&self.body)
     }
+
+    /// Whether the body is said to be compressed with gzip.
+    #[must_use]
+    pub fn is_gzipped(&self) -> bool {
+        self.headers
+            .get("content-encoding")
+            .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
+    }
 }
 
 /// Why a request was not taken for authentic. The sender sees none of it.

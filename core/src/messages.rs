@@ -10,6 +10,7 @@ use crate::{
     event::{DedupeKey, Envelope, NewEvent, Summary},
     ids::{DestinationId, EventId, Sequence, WebhookId},
     mailbox::view::EventQuery,
+    refusals::Refused,
     webhook::Webhook,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -234,6 +235,10 @@ pub enum MailboxRequest {
         /// Only to this destination; all of them when absent.
         destination: Option<DestinationId>,
     },
+    /// Keep these refused requests, in the order they came.
+    Refused(Vec<Refused>),
+    /// The refused requests that are kept.
+    Refusals,
     /// End every delivery of an event that is pending.
     Cancel(Sequence),
     /// Forget an event, and that it was ever seen.
@@ -256,6 +261,10 @@ pub enum MailboxReply {
     Queued(u32),
     /// There is no such event (or destination).
     NotFound,
+    /// The refused requests that are kept: the body of the API's answer.
+    Refusals(String),
+    /// The Mailbox knows no configuration: configure it, then ask again.
+    Unconfigured,
     /// It was deleted.
     Deleted {
         /// The JSON that it is shown as.
@@ -476,6 +485,26 @@ mod tests {
             "01030201000201"
         );
         assert_eq!(pinned(to_bytes(&MailboxReply::Queued(2))), "010302");
+        assert_eq!(pinned(to_bytes(&MailboxReply::NotFound)), "0104");
+        assert_eq!(
+            pinned(to_bytes(&MailboxReply::Refusals("[]".into()))),
+            "0105025b5d"
+        );
+        assert_eq!(pinned(to_bytes(&MailboxReply::Unconfigured)), "0106");
+        let refused = Refused {
+            at: crate::time::Timestamp::from_millis(1_795_158_000_123),
+            json: "{}".into(),
+        };
+        // Stored as well.
+        assert_eq!(
+            pinned(to_bytes(&vec![refused.clone()])),
+            "0101f6878afcbe68027b7d"
+        );
+        assert_eq!(
+            pinned(to_bytes(&MailboxRequest::Refused(vec![refused]))),
+            "010501f6878afcbe68027b7d"
+        );
+        assert_eq!(pinned(to_bytes(&MailboxRequest::Refusals)), "0106");
         assert_eq!(pinned(to_bytes(&RegistryReply::NotFound)), "0103");
     }
 

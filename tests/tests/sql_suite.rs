@@ -34,6 +34,7 @@ fn no_more_rows_are_written_than_are_paid_for() {
         ("burst", 302),
         ("third", 16),
         ("test", 4),
+        ("refusals", 3),
     ] {
         let answer = suite
             .client()

@@ -13,7 +13,7 @@ use crate::{
     delivery::Attempt,
     event::Envelope,
     ids::{EventId, Sequence},
-    providers,
+    refusals,
     secret::Secret,
     time::Timestamp,
     webhook::Webhook,
@@ -263,14 +263,9 @@ fn deliveries(config: &Webhook, told: Vec<Told>) -> Vec<DeliveryView> {
 /// The request's headers; a repeated one is joined. What proves the sender is
 /// masked as secrets are.
 fn headers(config: &Webhook, envelope: &Envelope) -> BTreeMap<String, String> {
-    let own = config.settings.header.as_deref();
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in envelope.headers.iter() {
-        let is = |known: &str| known.eq_ignore_ascii_case(name);
-        let secret = providers::all_credential_headers().any(is)
-            || ["authorization", "cookie"].into_iter().any(is)
-            || own.is_some_and(is);
-        let value = if secret {
+        let value = if refusals::carries_credential(&config.settings, name) {
             Secret::new(value.to_owned()).masked()
         } else {
             value.to_owned()

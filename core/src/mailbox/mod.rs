@@ -28,6 +28,7 @@ mod lease;
 mod list;
 mod payload;
 mod prune;
+mod refusals;
 mod removed;
 mod resend;
 mod schema;
@@ -365,6 +366,8 @@ impl Mailbox {
                 Some(queued) => MailboxReply::Queued(queued),
                 None => MailboxReply::NotFound,
             },
+            MailboxRequest::Refused(come) => self.keep_refused(db, come)?,
+            MailboxRequest::Refusals => self.refusals(db)?,
             MailboxRequest::Cancel(sequence) => {
                 self.cancel(db, sequence)?;
                 match self.get(db, sequence)? {

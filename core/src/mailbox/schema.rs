@@ -10,6 +10,7 @@
 //!   noting an attempt does not rewrite it.
 //! - `waiting`: one row a delivery that is not at its first attempt any more (or
 //!   was queued again). Gone when the delivery has ended.
+//! - `refusals`: one row, the newest refused requests (shard 0 alone has it).
 //! - `health`: one row a destination that is not simply well.
 //! - `meta`: schema version, configuration, shard, cursor, retired.
 
@@ -60,6 +61,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     ) STRICT, WITHOUT ROWID",
         "CREATE INDEX waiting_by_due ON waiting (destination, due)",
     ],
+    &["CREATE TABLE refusals (id INTEGER PRIMARY KEY CHECK (id = 1), data BLOB NOT NULL) STRICT"],
     &["CREATE TABLE health (
         destination TEXT PRIMARY KEY,
         state TEXT NOT NULL
@@ -107,7 +109,7 @@ pub(super) fn migrate(
 
 /// Drops every table but `meta`: nothing of a deleted webhook is kept.
 pub(super) fn drop_all(db: &impl Database) -> Result<(), MailboxError> {
-    for table in ["events", "payloads", "waiting", "health"] {
+    for table in ["events", "payloads", "waiting", "refusals", "health"] {
         db.run(&["DROP TABLE IF EXISTS ", table].concat(), &[])?;
     }
     Ok(())
@@ -137,6 +139,7 @@ mod tests {
     use super::*;
     use crate::testing::native::NativeDatabase;
 
+    /// As the first release had it.
     const FIRST: &[Migration] = &[MIGRATIONS[0]];
     const LATER: &[Migration] = &[
         MIGRATIONS[0],
@@ -170,6 +173,22 @@ mod tests {
         let rows = db.run("SELECT note FROM events", &[]).unwrap();
         assert_eq!(rows[0].text(0), Ok("old"));
         db.run("SELECT id FROM notes", &[]).unwrap();
+    }
+
+    #[test]
+    fn the_first_release_s_database_learns_of_refusals() {
+        let db = NativeDatabase::in_memory().unwrap();
+        migrate(&db, FIRST).unwrap();
+        insert(&db);
+        migrate(&db, MIGRATIONS).unwrap();
+        assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(2)));
+        assert_eq!(db.run("SELECT seq FROM events", &[]).unwrap().len(), 1);
+        let row = |id| {
+            let values = [integer(id), sql::blob(b"x")];
+            db.run("INSERT INTO refusals (id, data) VALUES (?, ?)", &values)
+        };
+        assert!(row(1).is_ok());
+        assert!(row(2).is_err(), "there is one row");
     }
 
     #[test]

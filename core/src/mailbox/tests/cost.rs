@@ -2,6 +2,7 @@
 //! the alarms are counted; rows of indexes are known from the schema.
 
 use super::*;
+use crate::{messages::MailboxRequest, testing::samples::refused};
 
 /// Rows of tables and alarms written by `work`.
 fn rows(rig: &mut Rig, work: impl FnOnce(&mut Rig)) -> (u64, u64) {
@@ -115,6 +116,27 @@ fn a_test_call_repeated_within_5_seconds_writes_no_row() {
         rows(&mut rig, |rig| drop(rig.offer(vec![test(), test()]))),
         (0, 0)
     );
+}
+
+#[test]
+fn refused_requests_write_one_row_however_many_come() {
+    let mut rig = Rig::new(1);
+    for count in [1, 50, 1_000] {
+        let cost = rows(&mut rig, |rig| {
+            let request = MailboxRequest::Refused(refused(START, count));
+            rig.mailbox.handle(&rig.db, request, START).unwrap();
+        });
+        assert_eq!(cost, (1, 0), "{count}");
+        assert_eq!(rig.count("refusals"), 1);
+    }
+    let list = |rig: &mut Rig| {
+        drop(
+            rig.mailbox
+                .handle(&rig.db, MailboxRequest::Refusals, START)
+                .unwrap(),
+        );
+    };
+    assert_eq!(rows(&mut rig, list), (0, 0));
 }
 
 #[test]

@@ -7,8 +7,8 @@
 
 mod change;
 mod destinations;
-mod headers;
-mod reader;
+pub(crate) mod headers;
+pub(crate) mod reader;
 mod schedule;
 mod secrets;
 mod settings;
