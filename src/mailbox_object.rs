@@ -166,9 +166,9 @@ impl Mailbox {
             core.begin_run();
             Ok(())
         })?;
-        if let Err(trouble) = self.with(|core, db| core.prune(db, clock::now())) {
+        if let Err(trouble) = self.with(|core, db| core.tend(db, clock::now())) {
             // Relaying does not wait for it.
-            console_error!("mailbox: not pruned: {trouble}");
+            console_error!("mailbox: {trouble}");
         }
         let delivered = self.deliver().await;
         let ended = self.with(|core, db| core.end_run(db, clock::now()));

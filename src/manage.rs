@@ -136,6 +136,7 @@ impl Manager<'_> {
             ("GET", ["events", id]) => self.event(id, MailboxRequest::Get).await,
             ("DELETE", ["events", id]) => self.event(id, MailboxRequest::Delete).await,
             ("POST", ["events", id, "cancel"]) => self.event(id, MailboxRequest::Cancel).await,
+            ("POST", ["events", "resend"]) => self.resend_all().await,
             ("POST", ["events", id, "resend"]) => self.resend(id).await,
             (_, ["webhooks"]) => {
                 Err(Problem::method_not_allowed(&["GET", "POST", "DELETE"]).into())
@@ -147,6 +148,7 @@ impl Manager<'_> {
             (_, ["webhooks", _, "refusals"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
             (_, ["webhooks", _, "explain"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             (_, ["events"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
+            (_, ["events", "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             (_, ["events", _]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
             (_, ["webhooks", _, "pause" | "resume"] | ["events", _, "resend" | "cancel"]) => {
                 Err(Problem::method_not_allowed(&["POST"]).into())
@@ -339,6 +341,29 @@ impl Manager<'_> {
             MailboxReply::PayloadGone => Err(Problem::payload_gone().into()),
             other => Err(unexpected(other)),
         }
+    }
+
+    /// All that match, in all Mailboxes that may have one.
+    async fn resend_all(&mut self) -> Answer {
+        let body = self.bytes().await?;
+        let query = query::events_to_resend(&self.query(), &body)?;
+        let mailboxes = self.mailboxes(&query).await?;
+        let request = MailboxRequest::ResendAll(query);
+        let asked = mailboxes
+            .iter()
+            .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
+        let (mut all, mut finished) = (0_u32, true);
+        for reply in future::join_all(asked).await {
+            match reply? {
+                MailboxReply::Resending { queued, done } => {
+                    all = all.saturating_add(queued);
+                    finished &= done;
+                }
+                other => return Err(unexpected(other)),
+            }
+        }
+        let body = format!("{{\"queued\":{all},\"done\":{finished}}}");
+        Ok(answers::json_text(202, body)?)
     }
 
     async fn ask(&self, question: &RegistryRequest) -> Result<RegistryReply, Failed> {

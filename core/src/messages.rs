@@ -246,6 +246,8 @@ pub enum MailboxRequest {
     /// Somebody comes by: a lost alarm is set again, and what is over its time is
     /// pruned.
     Visit,
+    /// Deliver all again that match, or say how far that is.
+    ResendAll(EventQuery),
 }
 
 /// What a Mailbox answers to a [`MailboxRequest`].
@@ -276,6 +278,13 @@ pub enum MailboxReply {
     PayloadGone,
     /// When to come by again (Unix milliseconds); `None` when there is no need.
     VisitAt(Option<i64>),
+    /// How far a resend of many is.
+    Resending {
+        /// Deliveries queued so far.
+        queued: u32,
+        /// All that match have been gone through.
+        done: bool,
+    },
 }
 
 /// A page of one Mailbox's events, newest first. What is shown of each is written

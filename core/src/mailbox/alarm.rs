@@ -231,7 +231,7 @@ impl super::Mailbox {
     }
 
     /// When the object has to wake: for what is due, for what is in flight, for pruning
-    /// that is under way, and for what is to be told. It may have passed; `None` when there is no need.
+    /// or resending that is under way, and for what is to be told. It may have passed; `None` when there is no need.
     ///
     /// # Errors
     /// When the database fails.
@@ -243,8 +243,10 @@ impl super::Mailbox {
         let lease = (!self.in_flight.is_empty()).then(|| now.plus(LEASE));
         let due = self.next_due(db, now)?;
         let prune = self.more_to_prune(now);
+        let resend = self.more_to_resend(now);
         let alert = self.next_alert();
-        let all = lease.into_iter().chain(due).chain(prune).chain(alert);
+        let tending = prune.into_iter().chain(resend).chain(alert);
+        let all = lease.into_iter().chain(due).chain(tending);
         Ok(all.min())
     }
 

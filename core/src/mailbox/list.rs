@@ -48,32 +48,7 @@ impl Mailbox {
         let per_page = usize::try_from(query.per_page.clamp(1, 100)).unwrap_or(100);
         let mut sql = ["SELECT ", COLUMNS, " FROM events WHERE seq < ?"].concat();
         let mut values = vec![sql::sequence(self.upper_bound(config, query))];
-        let mut narrow = |condition: &str, value: Value| {
-            sql.push_str(" AND ");
-            sql.push_str(condition);
-            values.push(value);
-        };
-        if let Some(from) = query.from {
-            let from = Sequence::first_at(Timestamp::from_millis(from));
-            narrow("seq >= ?", sql::sequence(from));
-        }
-        if let Some(status) = query.status {
-            narrow("status = ?", sql::text(sql::status(status)));
-        }
-        if let Some(name) = &query.event {
-            narrow("name = ?", sql::text(name));
-        }
-        if let Some(q) = query.q.as_ref().filter(|q| !q.is_empty()) {
-            // LIKE takes 50 bytes at most. A line break between the fields keeps a
-            // match within one of them.
-            narrow(
-                "instr(lower(ifnull(json_extract(summary, '$.transaction_id'), '') || char(10) \
-                 || ifnull(json_extract(summary, '$.description'), '') || char(10) \
-                 || ifnull(json_extract(summary, '$.account'), '') || char(10) \
-                 || ifnull(json_extract(summary, '$.amount'), '')), lower(?)) > 0",
-                sql::text(q),
-            );
-        }
+        narrow(query, &mut sql, &mut values);
         sql.push_str(" ORDER BY seq DESC LIMIT ?");
         values.push(sql::size(per_page.saturating_add(1)));
 
@@ -139,7 +114,7 @@ impl Mailbox {
     /// The number below which the page's events are. Ids sort by number, webhook,
     /// shard: where a page of several Mailboxes ended at another's event, one of the
     /// same number here may still be to come.
-    fn upper_bound(&self, config: &Webhook, query: &EventQuery) -> Sequence {
+    pub(super) fn upper_bound(&self, config: &Webhook, query: &EventQuery) -> Sequence {
         let before = query.before.map(|before| {
             let twin = EventId {
                 sequence: before.sequence,
@@ -258,6 +233,36 @@ fn deliveries(config: &Webhook, told: Vec<Told>) -> Vec<DeliveryView> {
                 .collect(),
         })
         .collect()
+}
+
+/// Adds what the query asks for to a statement that has a WHERE.
+pub(super) fn narrow(query: &EventQuery, sql: &mut String, values: &mut Vec<Value>) {
+    let mut narrow = |condition: &str, value: Value| {
+        sql.push_str(" AND ");
+        sql.push_str(condition);
+        values.push(value);
+    };
+    if let Some(from) = query.from {
+        let from = Sequence::first_at(Timestamp::from_millis(from));
+        narrow("seq >= ?", sql::sequence(from));
+    }
+    if let Some(status) = query.status {
+        narrow("status = ?", sql::text(sql::status(status)));
+    }
+    if let Some(name) = &query.event {
+        narrow("name = ?", sql::text(name));
+    }
+    if let Some(q) = query.q.as_ref().filter(|q| !q.is_empty()) {
+        // LIKE takes 50 bytes at most. A line break between the fields keeps a
+        // match within one of them.
+        narrow(
+            "instr(lower(ifnull(json_extract(summary, '$.transaction_id'), '') || char(10) \
+             || ifnull(json_extract(summary, '$.description'), '') || char(10) \
+             || ifnull(json_extract(summary, '$.account'), '') || char(10) \
+             || ifnull(json_extract(summary, '$.amount'), '')), lower(?)) > 0",
+            sql::text(q),
+        );
+    }
 }
 
 /// The request's headers; a repeated one is joined. What proves the sender is

@@ -31,6 +31,7 @@ mod prune;
 mod refusals;
 mod removed;
 mod resend;
+mod resend_all;
 mod schema;
 mod sql;
 mod waiting;
@@ -44,6 +45,7 @@ mod tests;
 pub use accept::Accepted;
 pub use alarm::LINGER;
 pub use cancel::Deleted;
+pub use resend_all::Progress;
 
 use crate::{
     alert::Kind,
@@ -57,6 +59,7 @@ use crate::{
 use few::Few;
 use fresh::FirstAttempts;
 use health::Health;
+use resend_all::Resending;
 
 /// Why a Mailbox could not do what it was asked. Nothing of it was done then,
 /// unless the database failed in saying that it was.
@@ -116,6 +119,8 @@ pub struct Mailbox {
     unreadable: Few<Sequence, ()>,
     /// What the log should say.
     complaints: Vec<String>,
+    /// A resend of many that is under way.
+    resending: Option<Resending>,
     /// The station has an address for alerts.
     station_alerts: bool,
     /// What is to be told and not stored yet.
@@ -167,6 +172,7 @@ impl Mailbox {
             recent_tests: Vec::new(),
             unreadable: Few::default(),
             complaints: Vec::new(),
+            resending: None,
             station_alerts: false,
             untold: Vec::new(),
             alerts_at: None,
@@ -200,6 +206,7 @@ impl Mailbox {
         }
         mailbox.first_attempts = FirstAttempts::open(db, mailbox.last)?;
         mailbox.waiting.extend(waiting::destinations(db)?);
+        mailbox.resending = resend_all::load(db)?;
         for (destination, health) in health::load(db)? {
             mailbox.health.insert(destination, health);
         }
@@ -307,7 +314,7 @@ impl Mailbox {
         db.atomically(|| {
             schema::set_meta(db, RETIRED, sql::flag(true))?;
             // It holds the signing secret.
-            db.run("DELETE FROM meta WHERE name = ?", &[sql::text(CONFIG)])?;
+            schema::forget_meta(db, CONFIG)?;
             schema::drop_all(db)
         })?;
         *self = Self {
@@ -324,6 +331,7 @@ impl Mailbox {
             recent_tests: Vec::new(),
             unreadable: Few::default(),
             complaints: Vec::new(),
+            resending: None,
             station_alerts: self.station_alerts,
             untold: Vec::new(),
             alerts_at: None,
@@ -382,11 +390,29 @@ impl Mailbox {
                 },
                 None => MailboxReply::NotFound,
             },
+            MailboxRequest::ResendAll(query) => {
+                let progress = self.resend_all(db, &query, now)?;
+                MailboxReply::Resending {
+                    queued: progress.queued,
+                    done: progress.done,
+                }
+            }
             MailboxRequest::Visit => {
-                self.prune(db, now)?;
+                self.tend(db, now)?;
                 MailboxReply::VisitAt(self.visit_at(db, now)?.map(Timestamp::millis))
             }
         })
+    }
+
+    /// What is done beside relaying, in every wake: prunes what is over its time, and
+    /// goes on with a resend of many. Bounded; where more is left,
+    /// [`wake_at`](Self::wake_at) says so.
+    ///
+    /// # Errors
+    /// When the database fails; what was done until then is.
+    pub fn tend(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
+        self.go_on_resending(db, now)?;
+        self.prune(db, now)
     }
 
     /// What the log should say, once.

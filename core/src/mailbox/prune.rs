@@ -39,7 +39,7 @@ impl Mailbox {
     ///
     /// # Errors
     /// When the database fails; what was pruned until then is.
-    pub fn prune(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
+    pub(super) fn prune(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
         let Some(config) = self.config.clone() else {
             return Ok(());
         };

@@ -134,6 +134,12 @@ pub(super) fn set_meta(db: &impl Database, name: &str, value: Value) -> Result<(
     Ok(())
 }
 
+/// Takes one value of `meta` away: one row, if it was there.
+pub(super) fn forget_meta(db: &impl Database, name: &str) -> Result<(), MailboxError> {
+    db.run("DELETE FROM meta WHERE name = ?", &[sql::text(name)])?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,7 +187,7 @@ mod tests {
         migrate(&db, FIRST).unwrap();
         insert(&db);
         migrate(&db, MIGRATIONS).unwrap();
-        assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(2)));
+        assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(3)));
         assert_eq!(db.run("SELECT seq FROM events", &[]).unwrap().len(), 1);
         let row = |id| {
             let values = [integer(id), sql::blob(b"x")];

@@ -205,7 +205,7 @@ impl Rig {
         self.db.clear_alarm().unwrap();
         self.mailbox.woken();
         self.mailbox.begin_run();
-        self.mailbox.prune(&self.db, self.now).unwrap();
+        self.mailbox.tend(&self.db, self.now).unwrap();
         while let Some(job) = self.lease(1).pop() {
             self.finish(&job, 200);
         }
@@ -353,4 +353,78 @@ fn an_unreadable_event_of_a_removed_destination_does_not_stop_the_others() {
     assert_eq!(rig.run(200), 1);
     assert_eq!(rig.status(good), Status::Delivered);
     assert_eq!(rig.due(), None);
+}
+
+#[test]
+fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
+    use crate::mailbox::{Progress, view::EventQuery};
+    let mut config = short_lived();
+    config.retry = Retry::Custom {
+        delays_seconds: Vec::new(),
+    };
+    let mut rig = Rig::with(&config);
+    for chunk in 0..3 {
+        let batch = (0..400)
+            .map(|n| event(&format!("{chunk}/{n}"), b"{}"))
+            .collect();
+        rig.offer(batch);
+    }
+    rig.run(404);
+    let kept = rig.take("kept");
+    rig.run(200);
+    assert_eq!(rig.count("events WHERE status = 'failed'"), 1_200);
+    let query = EventQuery {
+        status: Some(Status::Failed),
+        ..EventQuery::default()
+    };
+    let ask = |rig: &mut Rig| rig.mailbox.resend_all(&rig.db, &query, rig.now).unwrap();
+    let first = ask(&mut rig);
+    assert_eq!((first.queued, first.done), (500, false));
+    // The same question asks how far it is; another has to wait.
+    assert_eq!(ask(&mut rig), first);
+    let other = EventQuery {
+        status: Some(Status::Delivered),
+        ..EventQuery::default()
+    };
+    let told = rig.mailbox.resend_all(&rig.db, &other, rig.now).unwrap();
+    assert_eq!((told.queued, told.done), (0, false));
+    // It survives the object, and needs nobody to ask for it.
+    rig.reopen();
+    rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
+    let mut wakes = 0;
+    while let Some(alarm) = rig.alarm().filter(|_| rig.due().is_some()) {
+        rig.now = rig.now.max(alarm);
+        rig.run_and_prune();
+        wakes += 1;
+        assert!(wakes < 3_000);
+    }
+    assert_eq!(rig.count("events WHERE status = 'delivered'"), 1_201);
+    assert_eq!(rig.view(kept).attempts, 1);
+    let nothing = Progress {
+        queued: 0,
+        done: true,
+    };
+    assert_eq!(ask(&mut rig), nothing);
+    // A second wish works like the first.
+    for _ in 0..2 {
+        rig.wait(millis(1_000));
+        let again = rig.mailbox.resend_all(
+            &rig.db,
+            &EventQuery {
+                q: Some("kept".into()),
+                ..EventQuery::default()
+            },
+            rig.now,
+        );
+        assert_eq!(
+            again.unwrap(),
+            Progress {
+                queued: 1,
+                done: true
+            }
+        );
+        rig.run_and_prune();
+    }
+    assert_eq!(rig.view(kept).attempts, 3);
+    assert_eq!(rig.count("meta WHERE name = 'resending'"), 0);
 }
