@@ -31,7 +31,6 @@ pub(super) enum Turn {
 
 /// The health of one destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub(super) struct Health {
     /// Failures in a row that say the server is down.
     streak: u32,
@@ -49,9 +48,7 @@ pub(super) struct Health {
     /// Where a release began and how far it goes, in events' numbers.
     release: Option<(i64, i64)>,
     /// What the operator is told, and that the oldest waits too long.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) told: Vec<Told>,
-    #[serde(skip_serializing_if = "is_not")]
     pub(super) told_of_waiting: bool,
     /// The probe that is out: its event, and when it was begun.
     #[serde(skip)]
@@ -69,11 +66,6 @@ pub(super) struct Health {
     /// Nothing that waits for it is given up before then.
     #[serde(skip)]
     pub(super) expiry: Option<Timestamp>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-const fn is_not(flag: &bool) -> bool {
-    !*flag
 }
 
 /// How far a release is. One that was broken off goes on behind where it broke off,
@@ -335,7 +327,7 @@ pub(super) fn save(
     db.run(
         "INSERT INTO health (destination, state) VALUES (?, ?)
          ON CONFLICT (destination) DO UPDATE SET state = excluded.state",
-        &[sql::destination(destination), sql::json(&after)?],
+        &[sql::destination(destination), sql::packed(&after)?],
     )?;
     Ok(())
 }
@@ -357,7 +349,7 @@ pub(super) fn load(db: &impl Database) -> Result<Vec<(DestinationId, Health)>, M
             Ok((
                 sql::read_destination(row, 0)?,
                 // Whatever cannot be read is found out again.
-                sql::read_json(row, 1, "a destination's health").unwrap_or_default(),
+                sql::read_packed(row, 1, "a destination's health").unwrap_or_default(),
             ))
         })
         .collect()
@@ -366,6 +358,7 @@ pub(super) fn load(db: &impl Database) -> Result<Vec<(DestinationId, Health)>, M
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messages;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -499,15 +492,8 @@ mod tests {
         let mut health = down();
         health.taken(event(100), NOW);
         health.hold(NOW);
-        let json = r#"{"streak":0,"first":0,"several":false,"down_since":null,"probed_at":0,"turn":0,"held_until":1000000,"release":[0,100]}"#;
-        assert_eq!(serde_json::to_string(&health.stored()).unwrap(), json);
-        assert_eq!(
-            serde_json::from_str::<Health>(json).unwrap(),
-            health.stored()
-        );
-        assert_eq!(
-            serde_json::from_str::<Health>("{}").unwrap(),
-            Health::default()
-        );
+        let bytes = messages::to_bytes(&health.stored()).unwrap();
+        assert_eq!(hex::encode(&bytes), "");
+        assert_eq!(messages::from_bytes(&bytes), Ok(health.stored()));
     }
 }

@@ -8,6 +8,7 @@ use super::{Mailbox, MailboxError, list, resend, schema, sql, view::EventQuery};
 use crate::{
     database::{Database, Value},
     ids::{DestinationId, Sequence},
+    messages,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,7 @@ pub struct Progress {
 pub(super) fn load(db: &impl Database) -> Result<Option<Resending>, MailboxError> {
     Ok(match schema::meta(db, RESENDING)? {
         // One that cannot be read is over: the operator can ask again.
-        Some(Value::Text(json)) => serde_json::from_slice(json.as_bytes()).ok(),
+        Some(Value::Blob(bytes)) => messages::from_bytes(&bytes).ok(),
         _ => None,
     })
 }
@@ -86,7 +87,7 @@ impl Mailbox {
             upto: self.upper_bound(config, query),
             queued: 0,
         };
-        schema::set_meta(db, RESENDING, sql::json(&wish)?)?;
+        schema::set_meta(db, RESENDING, sql::packed(&wish)?)?;
         self.resending = Some(wish);
         self.go_on_resending(db, now)
     }
@@ -159,7 +160,7 @@ impl Mailbox {
             if next.after >= next.upto {
                 schema::forget_meta(db, RESENDING)?;
             } else {
-                schema::set_meta(db, RESENDING, sql::json(&next)?)?;
+                schema::set_meta(db, RESENDING, sql::packed(&next)?)?;
             }
             Ok::<_, MailboxError>((next, queued))
         });

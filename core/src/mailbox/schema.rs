@@ -64,7 +64,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     &["CREATE TABLE refusals (id INTEGER PRIMARY KEY CHECK (id = 1), data BLOB NOT NULL) STRICT"],
     &["CREATE TABLE health (
         destination TEXT PRIMARY KEY,
-        state TEXT NOT NULL
+        state BLOB NOT NULL
     ) STRICT, WITHOUT ROWID"],
 ];
 
