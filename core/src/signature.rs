@@ -93,10 +93,29 @@ pub fn equal(expected: &[u8], presented: &[u8]) -> bool {
 #[must_use]
 pub fn decode(encoding: Encoding, text: &str) -> Option<Vec<u8>> {
     let bytes = match encoding {
-        Encoding::Hex => hex::decode(text).ok()?,
+        Encoding::Hex => {
+            // Into what is there already: collecting byte by byte is slower.
+            let mut bytes = vec![0; text.len().div_euclid(2)];
+            hex::decode_to_slice(text, &mut bytes).ok()?;
+            bytes
+        }
         Encoding::Base64 => STANDARD.decode(text).ok()?,
     };
     (!bytes.is_empty()).then_some(bytes)
+}
+
+/// Reads a signature in any notation and of any known length, to tell what is wrong
+/// with it: base64 also in the URL-safe alphabet and without padding. What is to prove
+/// something is read by [`decode`].
+#[must_use]
+pub fn decode_leniently(text: &str) -> Option<(Encoding, Vec<u8>)> {
+    let is_whole = |bytes: &Vec<u8>| matches!(bytes.len(), 20 | 32 | 64);
+    let hex = decode(Encoding::Hex, text).filter(is_whole);
+    hex.map(|bytes| (Encoding::Hex, bytes)).or_else(|| {
+        let standard = text.replace('-', "+").replace('_', "/");
+        let bytes = SECRET_BASE64.decode(standard).ok().filter(is_whole)?;
+        Some((Encoding::Base64, bytes))
+    })
 }
 
 /// Writes bytes: lower-case hex, or padded standard base64.
