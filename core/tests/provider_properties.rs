@@ -222,6 +222,43 @@ mod properties {
     }
 
     #[test]
+    fn large_numbers_are_told_apart_to_the_last_digit() {
+        for provider in ["casso", "sepay", "pay2s", "sepay-bankhub-ipn"] {
+            let key = |id: &str| {
+                let sample = Sample {
+                    body: body(provider, id).replace(&format!("\"{id}\""), id),
+                    ..Sample::of(provider, id, AT)
+                };
+                take(provider, '0', &sample.inbound(), AT).unwrap().events[0].key
+            };
+            // As floating point they are the same.
+            assert_ne!(
+                key("9007199254740993"),
+                key("9007199254740992"),
+                "{provider}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_success_is_answered_in_the_provider_s_own_words() {
+        for provider in ids() {
+            let answer = take(provider, '0', &Sample::of(provider, "7", AT).inbound(), AT);
+            let answer = answer.unwrap().reply;
+            let body = match provider {
+                "abaha" => r#"{"status":200,"message":"OK"}"#,
+                _ => r#"{"success":true}"#,
+            };
+            assert_eq!(
+                (answer.status, answer.body.as_str()),
+                (200, body),
+                "{provider}"
+            );
+            assert_eq!(answer.content_type, "application/json", "{provider}");
+        }
+    }
+
+    #[test]
     fn an_empty_secret_never_proves_anything() {
         for provider in ids() {
             let mut sample = Sample::of(provider, "7", AT);

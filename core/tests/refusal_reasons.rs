@@ -7,10 +7,13 @@ mod samples;
 #[cfg(test)]
 mod reasons {
     use crate::samples::{AT, SECRET, Sample, body, ids, webhook};
+    use hmac::{Hmac, KeyInit as _, Mac as _};
     use serde_json::{Value, json};
+    use sha2::Sha256;
     use tram_core::{
         inbound::Inbound,
         providers::{self, Proof},
+        receive,
         secret::Secret,
         signature,
         time::Timestamp,
@@ -143,6 +146,18 @@ mod reasons {
         fn with_signature(self, inbound: &Inbound, text: &str) -> Inbound {
             let field = self.field(inbound);
             self.with_field(inbound, &field.replace(&self.signature(inbound), text))
+        }
+
+        /// What is signed before the body's bytes; `None` when it is not these.
+        fn signed_before_body(self) -> Option<String> {
+            match self.provider {
+                "standard-webhooks" | "svix" => Some(format!("msg_1.{AT}.")),
+                "sepay-hmac" | "stripe" => Some(format!("{AT}.")),
+                "custom" => Some(AT.to_string()),
+                "thueapi" | "beepay" | "github" | "shopify" => Some(String::new()),
+                "casso-v2" | "payos" => None,
+                other => panic!("what does {other} sign?"),
+            }
         }
 
         /// The bytes of the signature.
@@ -435,13 +450,28 @@ mod reasons {
             assert_eq!(reason(&webhook, &sent, AT), "no_secret", "{provider}");
             webhook.secrets.clear();
             assert_eq!(reason(&webhook, &sent, AT), "no_secret", "{provider}");
-            // Signed with the empty key, which anybody can do.
-            if let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.provider == provider) {
-                let mac = signature::encode(scheme.encoding, &[0; 32]);
-                let forged = scheme.with_signature(&sent, &mac);
-                webhook.secrets = vec![Secret::new(String::new())];
-                assert_eq!(reason(&webhook, &forged, AT), "no_secret", "{provider}");
-            }
+        }
+        // Signed with the empty key, which anybody can do.
+        for scheme in SCHEMES {
+            let Some(before) = scheme.signed_before_body() else {
+                continue;
+            };
+            let sent = scheme.request();
+            let mut mac = Hmac::<Sha256>::new_from_slice(b"").unwrap();
+            mac.update(before.as_bytes());
+            mac.update(&sent.body);
+            let mac = signature::encode(scheme.encoding, &mac.finalize().into_bytes());
+            let forged = scheme.with_signature(&sent, &mac);
+            let webhook = webhook(scheme.provider, '0', "");
+            assert_eq!(
+                reason(&webhook, &forged, AT),
+                "no_secret",
+                "{}",
+                scheme.provider
+            );
+            let (empty, now) = (Secret::new(String::new()), Timestamp::from_seconds(AT));
+            let alone = provided(scheme.provider).verify(&forged, &empty, &webhook.settings, now);
+            assert!(alone.is_err(), "{}", scheme.provider);
         }
     }
 
@@ -700,6 +730,69 @@ mod reasons {
         }
     }
 
+    #[test]
+    fn whsec_is_decoded_by_those_who_do_and_text_to_the_others() {
+        let decoded = signature::whsec_key(&Secret::new(SECRET.into())).unwrap();
+        let text = SECRET.as_bytes();
+        for scheme in SCHEMES {
+            let sent = scheme.request();
+            let Some(before) = scheme.signed_before_body() else {
+                continue;
+            };
+            let with_key = |key: &[u8]| {
+                let parts = [before.as_bytes(), &sent.body];
+                let mac = signature::keyed_hash(Algorithm::Sha256, key, &parts).unwrap();
+                told(
+                    scheme,
+                    &scheme.with_signature(&sent, &signature::encode(scheme.encoding, &mac)),
+                )
+            };
+            let expected = match scheme.provider {
+                "standard-webhooks" | "svix" => ("proven", "encoding_mismatch"),
+                _ => (WRONG, "proven"),
+            };
+            assert_eq!(
+                (with_key(&decoded), with_key(text)),
+                expected,
+                "{}",
+                scheme.provider
+            );
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_test_call_has_to_be_proven() {
+        let calls = [
+            (
+                "casso",
+                r#"{"error":0,"data":[{"id":0,"tid":"MA_GIAO_DICH_THU_NGHIEM","amount":599000}]}"#,
+            ),
+            ("casso", r#"{"error":0,"data":[]}"#),
+            (
+                "casso-v2",
+                r#"{"error":0,"data":{"id":0,"reference":"MA_GIAO_DICH_THU_NGHIEM"}}"#,
+            ),
+            (
+                "payos",
+                r#"{"orderCode":123,"description":"VQRIO123","reference":"MA_GIAO_DICH_THU_NGHIEM"}"#,
+            ),
+            (
+                "github",
+                r#"{"zen":"Keep it logically awesome.","hook_id":1}"#,
+            ),
+        ];
+        for (provider, body) in calls {
+            let mut sent = Sample::saying(provider, "msg_1", AT, body.to_owned()).inbound();
+            sent.headers.push("x-github-event", "ping");
+            let right = webhook(provider, '0', SECRET);
+            let now = Timestamp::from_seconds(AT);
+            let intake = receive::receive(&right, &sent, now).unwrap();
+            assert!(intake.events[0].test, "{provider} {body}");
+            let other = webhook(provider, '0', "whsec_b3RoZXI=");
+            assert_eq!(reason(&other, &sent, AT), WRONG, "{provider} {body}");
+        }
+    }
+
     /// One statement as it is written by what senders are usually made of. The words
     /// are what the reason says of it.
     fn spellings() -> Vec<(&'static str, String)> {
@@ -822,8 +915,11 @@ mod reasons {
         // What a rewriter may make of it: nothing of the members' order is lost.
         let arrivals: Vec<_> = spellings
             .iter()
-            .filter(|(name, _)| !name.contains("sort"))
+            .filter(|(name, _)| {
+                ["without blanks", "PHP", "json.dumps", "by four blanks"].contains(name)
+            })
             .collect();
+        assert_eq!(arrivals.len(), 4);
         for scheme in SCHEMES.into_iter().filter(|scheme| scheme.signs_bytes()) {
             for (name, signed) in &spellings {
                 let sent = scheme.saying(signed);

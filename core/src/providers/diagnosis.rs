@@ -5,7 +5,8 @@
 //! A request that this recognises stays refused: what comes out is a [`Refusal`], and
 //! nothing else. It takes many times as long as [`authenticate`], so it is for the few
 //! refusals that are kept or explained, never for each of a flood. What it does is
-//! bounded: by [`MOST_BYTES`], by the length of [`SPELLINGS`], and by [`MOST_FOUND`].
+//! bounded: by [`MOST_BYTES`] and [`MOST_HASHED`], by the length of [`SPELLINGS`], and by
+//! [`MOST_FOUND`].
 
 use super::{Proof, Provider, authenticate, credential_headers, find};
 use crate::{
@@ -20,6 +21,10 @@ use crate::{
 
 /// Of a longer body nothing is tried.
 const MOST_BYTES: usize = 256 << 10;
+
+/// Bytes of other spellings that are hashed, over all secrets: of a long body only the
+/// likeliest are tried.
+const MOST_HASHED: usize = 4 << 20;
 
 /// Signatures of one header field, or in one body, that are looked at.
 const MOST_FOUND: usize = 4;
@@ -251,10 +256,12 @@ impl Trial<'_> {
         let mut other = self.inbound.clone();
         other.decoded = None;
         let mut tried = vec![content.to_vec()];
+        let mut left = MOST_HASHED;
         let mut fits = |bytes: Vec<u8>, spelling| {
             if tried.contains(&bytes) {
                 return None;
             }
+            left = left.checked_sub(bytes.len().saturating_mul(self.webhook.secrets.len()))?;
             other.body.clone_from(&bytes);
             tried.push(bytes);
             self.fits(self.webhook, &other)
