@@ -8,7 +8,7 @@
 //! bounded: by [`MOST_BYTES`] and [`MOST_HASHED`], by the length of [`SPELLINGS`], and by
 //! [`MOST_FOUND`].
 
-use super::{Proof, Provider, authenticate, credential_headers, find};
+use super::{Proof, Provider, authenticate, credential_headers, find, split::offset};
 use crate::{
     canonical_json::{Canonical, Layout, Notation},
     inbound::{Inbound, Refusal},
@@ -185,57 +185,63 @@ impl Trial<'_> {
             return self.signature_in_body();
         }
         let mut other = self.inbound.clone();
-        headers.into_iter().find_map(|header| {
-            let value = self.inbound.headers.get(&header)?;
-            let why = respellings(value, settings)
-                .into_iter()
-                .find_map(|(value, why)| {
-                    other.headers.set(&header, value);
-                    self.fits(self.webhook, &other).then_some(why)
-                });
+        for header in headers {
+            let Some(value) = self.inbound.headers.get(&header) else {
+                continue;
+            };
+            for (respelled, why) in respellings(value, settings).into_iter().flatten() {
+                other.headers.set(&header, respelled);
+                if self.fits(self.webhook, &other) {
+                    return Some(Refusal::EncodingMismatch { header, why });
+                }
+            }
             other.headers.set(&header, value);
-            why.map(|why| Refusal::EncodingMismatch { header, why })
-        })
+        }
+        None
     }
 
     /// The same of a provider whose signature is a member of the body.
     fn signature_in_body(&self) -> Option<Refusal> {
-        let content = std::str::from_utf8(self.inbound.content()).ok()?;
-        let members = Json::parse(content.as_bytes())?.object()?;
-        let found = members.iter().filter_map(|(name, value)| {
-            let text = value.text()?;
-            let is_signature = signature::decode_leniently(&text).is_some();
-            is_signature.then_some((name, value.verbatim(), text))
-        });
+        let content = self.inbound.content();
+        let members = Json::parse(content)?.object()?;
         let mut other = self.inbound.clone();
         other.decoded = None;
-        found.take(MOST_FOUND).find_map(|(name, verbatim, text)| {
-            let respellings = respellings(&text, &self.webhook.settings);
-            let why = respellings.into_iter().find_map(|(text, why)| {
-                let text = format!("\"{text}\"");
-                other.body = content.replacen(verbatim, &text, 1).into_bytes();
-                self.fits(self.webhook, &other).then_some(why)
-            })?;
-            let header = format!("{name} (in the body)");
-            Some(Refusal::EncodingMismatch { header, why })
-        })
+        let mut looked_at = 0;
+        for (name, value) in members.iter() {
+            let text = value.text().unwrap_or_default();
+            if looked_at == MOST_FOUND || signature::decode_leniently(&text).is_none() {
+                continue;
+            }
+            looked_at = looked_at.saturating_add(1);
+            let start = offset(content, value.verbatim())?;
+            let end = start.checked_add(value.verbatim().len())?;
+            let (before, after) = (content.get(..start)?, content.get(end..)?);
+            for (text, why) in respellings(&text, &self.webhook.settings)? {
+                other.body = [before, b"\"", text.as_bytes(), b"\"", after].concat();
+                if self.fits(self.webhook, &other) {
+                    let header = format!("{name} (in the body)");
+                    return Some(Refusal::EncodingMismatch { header, why });
+                }
+            }
+        }
+        None
     }
 
     /// The secret's text as the key, where the key is what it decodes to.
     fn key(&self) -> Option<Refusal> {
         let about = self.provider.about();
         let header = about.credential_headers.first().filter(|_| about.whsec)?;
-        let encoded = |text: &str| {
-            let text = signature::encode(Encoding::Base64, text.as_bytes());
-            Secret::new([signature::WHSEC, &text].concat())
-        };
-        let secrets = self.webhook.secrets.iter().map(Secret::expose);
-        let secrets = secrets.flat_map(|text| {
-            let behind = text.strip_prefix(signature::WHSEC).map(encoded);
-            [encoded(text)].into_iter().chain(behind)
-        });
+        let mut secrets = Vec::new();
+        for secret in &self.webhook.secrets {
+            let text = secret.expose();
+            for key in [text, text.strip_prefix(signature::WHSEC).unwrap_or(text)] {
+                // Without the prefix, which may be missing.
+                let key = signature::encode(Encoding::Base64, key.as_bytes());
+                secrets.push(Secret::new(key));
+            }
+        }
         let webhook = Webhook {
-            secrets: secrets.collect(),
+            secrets,
             ..self.webhook.clone()
         };
         self.fits(&webhook, self.inbound)
@@ -295,7 +301,7 @@ impl Trial<'_> {
 
 /// The field as it would stand with its signatures in other notations, with what that
 /// says of the one that came.
-fn respellings(value: &str, settings: &Settings) -> Vec<(String, &'static str)> {
+fn respellings(value: &str, settings: &Settings) -> Option<[(String, &'static str); 3]> {
     let prefix = settings.prefix.as_deref().unwrap_or_default();
     let (before, value) = match value.strip_prefix(prefix) {
         Some(rest) => (prefix, rest),
@@ -325,7 +331,9 @@ fn respellings(value: &str, settings: &Settings) -> Vec<(String, &'static str)> 
                     ("", &hex),
                     ("", &base64),
                 ] {
-                    alone = [&alone, before, text, ", "].concat();
+                    alone.push_str(before);
+                    alone.push_str(text);
+                    alone.push_str(", ");
                 }
                 found.push(encoding);
                 rest = part.after.trim_start_matches('=');
@@ -338,7 +346,7 @@ fn respellings(value: &str, settings: &Settings) -> Vec<(String, &'static str)> 
         }
     }
     if found.is_empty() {
-        return Vec::new();
+        return None;
     }
     in_hex.push_str(rest);
     in_base64.push_str(rest);
@@ -347,7 +355,7 @@ fn respellings(value: &str, settings: &Settings) -> Vec<(String, &'static str)> 
     } else {
         "its base64 has to be padded and in the standard alphabet, with + and /"
     };
-    vec![
+    Some([
         (
             in_hex,
             "it is base64 and has to be hex (setting encoding of a custom webhook)",
@@ -358,7 +366,7 @@ fn respellings(value: &str, settings: &Settings) -> Vec<(String, &'static str)> 
             "what stands before it, such as sha256= or v1, is missing or another one (setting \
              prefix of a custom webhook)",
         ),
-    ]
+    ])
 }
 
 /// The next run of letters that a signature could be written in.
