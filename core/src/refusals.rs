@@ -16,6 +16,7 @@ use crate::{
     headers::Headers,
     inbound::{Inbound, Refusal},
     problem::Problem,
+    providers,
     signature::{self, sha256},
     time::Timestamp,
     webhook::{Encoding, Webhook},
@@ -85,7 +86,14 @@ impl Judged<'_> {
     /// explained: the one place where a refusal becomes words.
     pub(crate) fn why(&self, objection: Objection<'_>) -> Why {
         let (reason, detail) = match objection {
-            Objection::Unproven(refusal) => (refusal.code(), refusal.to_string()),
+            Objection::Unproven(refusal) => {
+                let refusal = if self.body_was_read {
+                    providers::diagnose(self.webhook, self.inbound, self.at, refusal)
+                } else {
+                    refusal
+                };
+                (refusal.code(), refusal.to_string())
+            }
             Objection::Problem(problem) => (problem.code, problem.detail.clone()),
         };
         Why { reason, detail }

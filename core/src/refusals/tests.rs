@@ -155,7 +155,7 @@ fn a_refusal_is_shown_letter_for_letter() {
         refused.json,
         concat!(
             r#"{"at":"2026-11-20T07:00:00.123Z","reason":"wrong_secret_or_altered_body","#,
-            r#""detail":"no secret of this webhook matches: the secret is wrong or the body was altered","#,
+            r#""detail":"no secret of this webhook fits: compare it with the one at the sender; where they are the same, something on the way alters what is signed","#,
             r#""method":"POST","headers":{"content-type":"application/json","secure-token":"***"},"#,
             r#""body_bytes":2,"#,
             r#""body_sha256":"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}"#,
