@@ -493,7 +493,7 @@ mod tests {
         health.taken(event(100), NOW);
         health.hold(NOW);
         let bytes = messages::to_bytes(&health.stored()).unwrap();
-        assert_eq!(hex::encode(&bytes), "");
+        assert_eq!(hex::encode(&bytes), "010000000000000180897a0100c8010000");
         assert_eq!(messages::from_bytes(&bytes), Ok(health.stored()));
     }
 }
