@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     database::Database,
-    delivery::{Job, Verdict},
+    delivery::{Job, Status, Verdict},
     ids::{DestinationId, Sequence},
     retry,
     time::Timestamp,
@@ -123,7 +123,7 @@ impl Mailbox {
 
         let next = if verdict.taken {
             Err(State::Delivered)
-        } else if record.state.status() != crate::delivery::Status::Pending {
+        } else if record.state.status() != Status::Pending {
             // Ended while it was out: the attempt is kept, the end stands.
             Err(record.state)
         } else if !config
@@ -173,7 +173,8 @@ impl Mailbox {
         Ok(outcome)
     }
 
-    /// Ends a delivery without an attempt.
+    /// Ends a delivery without an attempt, unless it has ended: what could not be
+    /// recorded may have been all the same.
     pub(super) fn end(
         &mut self,
         db: &impl Database,
@@ -190,7 +191,10 @@ impl Mailbox {
                 return Ok(false);
             };
             let was_fresh = deliveries.is_fresh();
-            if let Some(record) = deliveries.get_mut(destination) {
+            if let Some(record) = deliveries
+                .get_mut(destination)
+                .filter(|record| record.state.status() == Status::Pending)
+            {
                 let history = waited.map_or_else(|| record.history(), |(_, history)| history);
                 record.set(state, history);
                 deliveries.save(db, event)?;

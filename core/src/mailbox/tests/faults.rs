@@ -299,3 +299,27 @@ fn what_cannot_be_read_back_is_an_error_and_not_a_default() {
         );
     }
 }
+
+#[test]
+fn a_delivery_that_was_taken_is_not_cancelled_with_its_destination() {
+    let mut rig = Rig::new(2);
+    let id = rig.take("1");
+    rig.mailbox.begin_run();
+    for job in rig.lease(6) {
+        // Recorded, though the object is told that it is not.
+        let db = Faulty::new(&rig.db);
+        db.fail(3, Fault::Stuck);
+        let answer = verdict(&job, 200, rig.now);
+        let outcome = rig.mailbox.finish(&db, &job, answer, rig.now, 0.0);
+        assert!(outcome.is_err() && !db.is_armed());
+    }
+    assert_eq!(rig.view(id).status, crate::delivery::Status::Delivered);
+    rig.change(|webhook| webhook.destinations.truncate(1));
+    assert!(rig.lease(6).is_empty());
+    rig.end_run();
+    let deliveries = rig.view(id).deliveries.unwrap();
+    for delivery in deliveries {
+        assert_eq!(delivery.status, crate::delivery::Status::Delivered);
+    }
+    assert_eq!(rig.due(), None);
+}
