@@ -148,7 +148,7 @@ impl World<'_> {
         for attempt in &run.under_way {
             let sequence = attempt.job.event.id.sequence;
             // What was under way may still get there.
-            let chance = self.chance(&[sequence.number().unsigned_abs(), 5]);
+            let chance = self.chance(&[self.name_number(sequence), 5]);
             let received = attempt
                 .what
                 .as_ref()
@@ -359,7 +359,7 @@ impl World<'_> {
             self.moods[usize::from(to)]
         };
         let number = u64::from(job.number);
-        let chance = self.chance(&[sequence.number().unsigned_abs(), u64::from(to), number]);
+        let chance = self.chance(&[self.name_number(sequence), u64::from(to), number]);
         let what = destination.map(|destination| {
             let fate = origin::attempt(mood, &destination, chance);
             (destination, fate)
@@ -385,6 +385,14 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What tells events apart whenever they came.
+    fn name_number(&self, event: Sequence) -> u64 {
+        let name = self.model.events.get(&event).map(|event| event.name.as_str());
+        name.unwrap_or_default()
+            .bytes()
+            .fold(0, |sum, byte| sum * 256 + u64::from(byte))
     }
 
     /// Whether this attempt may begin.
@@ -475,7 +483,8 @@ impl World<'_> {
             result: fate.result,
         };
         let verdict = relay::judge(&destination, job.number, response, self.now);
-        let chance = self.chance(&[sequence.number().unsigned_abs(), u64::from(to), u64::from(job.number), 9]);
+        let number = u64::from(job.number);
+        let chance = self.chance(&[self.name_number(sequence), u64::from(to), number, 9]);
         // Whole 53 bits of it, as Math.random gives.
         let jitter = (chance >> 11) as f64 / (1_u64 << 53) as f64;
         let taken = verdict.taken;

@@ -82,13 +82,11 @@ impl Shortener {
 
     fn simplify(&mut self, plan: &mut Plan) {
         for at in 0..plan.steps.len() {
-            while let Some(simpler) = simpler(plan.steps[at]) {
+            while simpler(plan.steps[at]).into_iter().any(|simpler| {
                 let mut candidate = plan.clone();
                 candidate.steps[at] = simpler;
-                if !self.accept(plan, candidate) {
-                    break;
-                }
-            }
+                self.accept(plan, candidate)
+            }) {}
         }
         for change in [
             |plan: &mut Plan| plan.setup.start = Start::Migrated,
@@ -106,20 +104,41 @@ impl Shortener {
     }
 }
 
-fn simpler(step: Step) -> Option<Step> {
+/// Lesser steps of the same kind.
+fn simpler(step: Step) -> Vec<Step> {
     match step {
-        Step::Wait(millis) if millis > 1 => Some(Step::Wait(millis / 2)),
+        Step::Wait(millis) if millis > 1 => vec![Step::Wait(millis / 2)],
         Step::Post {
             first,
             count,
             kind,
             stale,
-        } if count > 1 => Some(Step::Post {
+        } if count > 1 || stale => vec![Step::Post {
             first,
-            count: count / 2,
+            count: count.div_ceil(2),
             kind,
-            stale,
-        }),
-        _ => None,
+            stale: false,
+        }],
+        Step::Fault { after, stuck } if after > 0 => vec![
+            Step::Fault {
+                after: after / 2,
+                stuck,
+            },
+            Step::Fault {
+                after: after - 1,
+                stuck,
+            },
+        ],
+        Step::CrashAt { after, done } if after > 0 => vec![
+            Step::CrashAt {
+                after: after / 2,
+                done,
+            },
+            Step::CrashAt {
+                after: after - 1,
+                done,
+            },
+        ],
+        _ => Vec::new(),
     }
 }
