@@ -257,9 +257,9 @@ impl Mailbox {
     fn scan(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
         let scan = self.first_attempts.scan(db, self.last)?;
         for (event, destination) in scan.excess {
-            let settled = db.atomically(|| park(db, event, destination, now))?;
+            // Before it is written: it may be, though that fails.
             self.waiting.insert(destination, ());
-            if settled {
+            if db.atomically(|| park(db, event, destination, now))? {
                 self.first_attempts.settled();
             }
         }
