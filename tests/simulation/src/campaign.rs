@@ -3,8 +3,7 @@
 use crate::{Lab, Plan, Sabotage, Seen};
 use std::{
     cell::Cell,
-    fmt,
-    panic,
+    fmt, panic,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -67,13 +66,7 @@ impl Campaign {
         report
     }
 
-    fn work(
-        self,
-        begun: Instant,
-        next: &AtomicU64,
-        stop: &AtomicBool,
-        report: &Mutex<Report>,
-    ) {
+    fn work(self, begun: Instant, next: &AtomicU64, stop: &AtomicBool, report: &Mutex<Report>) {
         let mut lab = Lab::default();
         let mut own = Report::default();
         while !stop.load(Ordering::Relaxed) {

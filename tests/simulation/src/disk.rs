@@ -107,7 +107,11 @@ impl<'a> Disk<'a> {
     }
 
     /// What a call came to; here faults become deaths.
-    fn seen<T, E: From<DatabaseError>>(&self, was_planned: bool, outcome: Result<T, E>) -> Result<T, E> {
+    fn seen<T, E: From<DatabaseError>>(
+        &self,
+        was_planned: bool,
+        outcome: Result<T, E>,
+    ) -> Result<T, E> {
         if was_planned && !self.faulty.is_armed() {
             self.struck.set(true);
             if self.deadly.replace(false) {

@@ -349,9 +349,18 @@ impl World<'_> {
         }
         let config = self.object.as_ref().and_then(|object| object.core.config());
         let destination = config
-            .and_then(|webhook| webhook.destinations.iter().find(|known| known.id == job.destination))
+            .and_then(|webhook| {
+                webhook
+                    .destinations
+                    .iter()
+                    .find(|known| known.id == job.destination)
+            })
             .cloned();
-        let name = self.model.events.get(&sequence).map(|event| event.name.clone());
+        let name = self
+            .model
+            .events
+            .get(&sequence)
+            .map(|event| event.name.clone());
         let poison = self.setup.poison.map(|number| number.to_string());
         let mood = if to == 0 && poison.is_some() && poison == name {
             Mood::Answering(422)
@@ -389,7 +398,11 @@ impl World<'_> {
 
     /// What tells events apart whenever they came.
     fn name_number(&self, event: Sequence) -> u64 {
-        let name = self.model.events.get(&event).map(|event| event.name.as_str());
+        let name = self
+            .model
+            .events
+            .get(&event)
+            .map(|event| event.name.as_str());
         name.unwrap_or_default()
             .bytes()
             .fold(0, |sum, byte| sum * 256 + u64::from(byte))
@@ -548,8 +561,14 @@ impl World<'_> {
             return self.receive(&post);
         }
         let keys = post.events().into_iter().map(|event| event.key);
-        let absent = keys.filter(|key| !self.model.keys.contains_key(key)).collect();
-        let chance = self.chance(&[u64::from(post.first), self.now.millis().unsigned_abs(), self.later.len() as u64]);
+        let absent = keys
+            .filter(|key| !self.model.keys.contains_key(key))
+            .collect();
+        let chance = self.chance(&[
+            u64::from(post.first),
+            self.now.millis().unsigned_abs(),
+            self.later.len() as u64,
+        ]);
         let after = Duration::from_millis(chance % 50);
         self.later(after, Later::Store(post, absent));
     }
@@ -564,7 +583,10 @@ impl World<'_> {
             ..post.clone()
         };
         let chance = self.chance(&[u64::from(post.first), self.now.millis().unsigned_abs()]);
-        self.later(Duration::from_millis(500 + chance % 60_000), Later::Post(again));
+        self.later(
+            Duration::from_millis(500 + chance % 60_000),
+            Later::Post(again),
+        );
     }
 
     /// Whether it is acknowledged.
@@ -716,8 +738,7 @@ impl World<'_> {
                     self.seen.events += 1;
                     let key = (!event.test).then_some(event.key);
                     let (id, now) = (id.sequence, self.now);
-                    self.model
-                        .acknowledged(id, key, &name, &destinations, now)
+                    self.model.acknowledged(id, key, &name, &destinations, now)
                 }
                 Taken::Test(None) => Ok(()),
                 Taken::Duplicate { .. } => self.acknowledge_again(&event.key, &name),

@@ -102,10 +102,8 @@ impl Lab {
 /// Everything but the schema and its version.
 fn emptied(db: NativeDatabase) -> NativeDatabase {
     let run = |sql: &str| db.run(sql, &[]).expect("a database can be emptied");
-    let tables = run(
-        "SELECT name FROM sqlite_master WHERE type = 'table'
-         AND name NOT IN ('meta', 'platform_alarm') AND name NOT LIKE 'sqlite%'",
-    );
+    let tables = run("SELECT name FROM sqlite_master WHERE type = 'table'
+         AND name NOT IN ('meta', 'platform_alarm') AND name NOT LIKE 'sqlite%'");
     for table in tables {
         let name = table.text(0).expect("a table has a name");
         run(&format!("DELETE FROM {name}"));

@@ -8,7 +8,8 @@
 use std::{env, process::ExitCode, time::Duration};
 use tram_simulation::{Lab, Plan, campaign::Campaign, shorten};
 
-const USAGE: &str = "usage: tram-simulation [--seeds N] [--from S] [--seconds T] | --seed X [--trace]";
+const USAGE: &str =
+    "usage: tram-simulation [--seeds N] [--from S] [--seconds T] | --seed X [--trace]";
 
 /// What is asked for.
 #[derive(Default)]
@@ -85,7 +86,11 @@ fn failed(seed: u64, wrong: &str) -> ExitCode {
     println!("seed {seed} FAILED: {wrong}");
     let short = shorten(&Plan::of_seed(seed), None);
     let life = Lab::default().live(&short, None, true);
-    println!("shortened to {} steps: {}", short.steps.len(), life.wrong.unwrap_or_default());
+    println!(
+        "shortened to {} steps: {}",
+        short.steps.len(),
+        life.wrong.unwrap_or_default()
+    );
     println!("{short}");
     for line in life.trace {
         println!("  {line}");

@@ -284,7 +284,11 @@ impl Model {
     }
 
     /// All of it, in depth.
-    pub(crate) fn look_at_all(&mut self, db: &NativeDatabase, now: Timestamp) -> Result<(), String> {
+    pub(crate) fn look_at_all(
+        &mut self,
+        db: &NativeDatabase,
+        now: Timestamp,
+    ) -> Result<(), String> {
         self.look(db, now)?;
         let all: Vec<Sequence> = self.events.keys().copied().collect();
         all.into_iter().try_for_each(|id| self.compare(db, id, now))
@@ -300,7 +304,12 @@ impl Model {
             .map_err(|error| error.to_string())?;
         let row = rows.first().ok_or("an event that is not there")?;
         let read = || -> Result<_, tram_core::database::DatabaseError> {
-            Ok((row.blob(0)?.to_vec(), row.integer(1)?, row.text(2)?, row.text(3)?))
+            Ok((
+                row.blob(0)?.to_vec(),
+                row.integer(1)?,
+                row.text(2)?,
+                row.text(3)?,
+            ))
         };
         let (key, test, name, shown) = read().map_err(|error| error.to_string())?;
         if test == 0 {
@@ -376,7 +385,15 @@ impl Model {
         for to in destinations {
             event.shown = Status::Pending;
             match event.deliveries.iter_mut().find(|known| known.to == *to) {
-                Some(delivery) => delivery.restart(now),
+                Some(delivery) => {
+                    // One whose first attempt is still to be made keeps its time.
+                    let is_first = delivery.status == Status::Pending && delivery.tries == 0;
+                    let since = delivery.since;
+                    delivery.restart(now);
+                    if is_first {
+                        delivery.since = since;
+                    }
+                }
                 None => event.deliveries.push(Delivery::new(*to, now)),
             }
         }
@@ -422,12 +439,18 @@ impl Model {
                 (Some(known), shown) if known.status == shown => {}
                 (Some(known), Status::Delivered) if known.received => {}
                 (Some(_), Status::Delivered) => {
-                    return Err(format!("{}: delivered, it says, but the origin has not got it", about()));
+                    return Err(format!(
+                        "{}: delivered, it says, but the origin has not got it",
+                        about()
+                    ));
                 }
                 (Some(known), Status::Failed) if known.status == Status::Pending => {
                     let end = known.since.plus(self.give_up_after(known.since));
                     if !known.used_up && now < end {
-                        return Err(format!("{}: failed, but neither its schedule nor its time is over", about()));
+                        return Err(format!(
+                            "{}: failed, but neither its schedule nor its time is over",
+                            about()
+                        ));
                     }
                 }
                 (Some(known), Status::Cancelled)
@@ -438,7 +461,11 @@ impl Model {
                     }
                 }
                 (Some(known), shown) => {
-                    return Err(format!("{}: it was {:?}, and is {shown:?}", about(), known.status));
+                    return Err(format!(
+                        "{}: it was {:?}, and is {shown:?}",
+                        about(),
+                        known.status
+                    ));
                 }
             }
             if let Some(delivery) = self.delivery(id, to) {

@@ -155,7 +155,11 @@ pub(crate) fn write(
             (Status::Delivered, "delivered")
         };
         let envelope = if large { Value::Null } else { text(ENVELOPE) };
-        let inline = if large { Value::Null } else { Value::Blob(body.clone()) };
+        let inline = if large {
+            Value::Null
+        } else {
+            Value::Blob(body.clone())
+        };
         run(
             "INSERT INTO events (seq, fresh, status, test, conflicts, key, body_sha256, name,
                  object_id, summary, deliveries, envelope, body)
@@ -176,7 +180,11 @@ pub(crate) fn write(
         if large {
             run(
                 "INSERT INTO payloads (seq, envelope, body) VALUES (?, ?, ?)",
-                &[Value::Integer(id.number()), text(ENVELOPE), Value::Blob(body)],
+                &[
+                    Value::Integer(id.number()),
+                    text(ENVELOPE),
+                    Value::Blob(body),
+                ],
             );
         }
         model.keys.insert(key(&name), id);

@@ -1,6 +1,9 @@
 //! A failing plan made as short as it can be while it still fails.
 
-use crate::{Lab, Sabotage, plan::{Plan, Start, Step}};
+use crate::{
+    Lab, Sabotage,
+    plan::{Plan, Start, Step},
+};
 
 /// Lives at most.
 const BUDGET: u32 = 4_000;

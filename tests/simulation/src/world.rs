@@ -59,7 +59,10 @@ impl Post {
     pub(crate) fn events(&self) -> Vec<NewEvent> {
         let numbers = (0..self.count).map(|n| u32::from(self.first) + u32::from(n));
         let doubled = (self.kind == Kind::Doubled).then_some(u32::from(self.first));
-        numbers.chain(doubled).map(|n| event(n, self.kind)).collect()
+        numbers
+            .chain(doubled)
+            .map(|n| event(n, self.kind))
+            .collect()
     }
 }
 
@@ -97,7 +100,9 @@ fn event(number: u32, kind: Kind) -> NewEvent {
 
 /// The dedupe key of a name: as good as a digest here, and quicker.
 pub(crate) fn key(name: &str) -> DedupeKey {
-    let number = name.bytes().fold(7, |sum, byte| hash(&[sum, u64::from(byte)]));
+    let number = name
+        .bytes()
+        .fold(7, |sum, byte| hash(&[sum, u64::from(byte)]));
     let mut key = [0; 32];
     for (at, eight) in key.chunks_mut(8).enumerate() {
         eight.copy_from_slice(&hash(&[number, at as u64]).to_be_bytes());
@@ -356,14 +361,22 @@ impl<'a> World<'a> {
             }
             Step::Crash => self.die(),
             Step::Evict => {
-                if self.object.as_ref().is_some_and(|object| object.run.is_none()) {
+                if self
+                    .object
+                    .as_ref()
+                    .is_some_and(|object| object.run.is_none())
+                {
                     self.object = None;
                 }
             }
             Step::LoseAlarm { vanishes } => self.platform.loses = Some(vanishes),
             Step::LateAlarms(millis) => self.platform.late = Duration::from_millis(millis),
             Step::SpuriousAlarm => {
-                if self.object.as_ref().is_none_or(|object| object.run.is_none()) {
+                if self
+                    .object
+                    .as_ref()
+                    .is_none_or(|object| object.run.is_none())
+                {
                     self.alarm_fires(true);
                 }
             }
@@ -466,7 +479,11 @@ impl<'a> World<'a> {
 
     /// When the platform will call the alarm, if it will. Only one runs at a time.
     fn fires_at(&self) -> Option<Timestamp> {
-        if self.object.as_ref().is_some_and(|object| object.run.is_some()) {
+        if self
+            .object
+            .as_ref()
+            .is_some_and(|object| object.run.is_some())
+        {
             return None;
         }
         let alarm = self.living_alarm()?;
@@ -529,9 +546,11 @@ impl<'a> World<'a> {
     }
 
     fn check(&mut self) -> Result<(), String> {
-        if self.platform.lost.is_some_and(|(lost, _)| {
-            self.living_alarm().is_some_and(|alarm| alarm != lost)
-        }) {
+        if self
+            .platform
+            .lost
+            .is_some_and(|(lost, _)| self.living_alarm().is_some_and(|alarm| alarm != lost))
+        {
             self.platform.lost = None;
         }
         self.excuse();
@@ -568,7 +587,9 @@ impl<'a> World<'a> {
         let overdue = |world: &Self, at: Timestamp| {
             world.now > at.max(world.excused).plus(LEASE).plus(A_MOMENT)
         };
-        if self.must_begin().is_some_and(|(at, _, _)| overdue(self, at))
+        if self
+            .must_begin()
+            .is_some_and(|(at, _, _)| overdue(self, at))
             && let Some((at, id, to)) = self.must_begin_for_certain()
             && overdue(self, at)
         {
@@ -605,7 +626,11 @@ impl<'a> World<'a> {
             let alarm = self.disk.alarm();
             self.accuse(format!(
                 "{id:?} to destination {to} must begin at {at:?}, but the alarm is {alarm:?}{}",
-                if self.living_alarm().is_none() { ", and will never fire" } else { "" }
+                if self.living_alarm().is_none() {
+                    ", and will never fire"
+                } else {
+                    ""
+                }
             ));
         }
     }
@@ -719,7 +744,9 @@ impl<'a> World<'a> {
                 self.model.resent(sequence, &chosen, self.now);
             }
             Ok(MailboxReply::NotFound) if chosen.is_empty() => {}
-            Ok(other) => self.accuse(format!("a resend of {sequence:?} to {chosen:?} came to {other:?}")),
+            Ok(other) => self.accuse(format!(
+                "a resend of {sequence:?} to {chosen:?} came to {other:?}"
+            )),
             Err(_) => self.unsure(&[sequence]),
         }
     }
@@ -789,8 +816,16 @@ impl<'a> World<'a> {
             self.check()?;
             self.look_at_rows();
             self.verdict()?;
-            let pending = self.truth.is_some() && self.model.events.values().any(|event| event.shown == Status::Pending);
-            let running = self.object.as_ref().is_some_and(|object| object.run.is_some());
+            let pending = self.truth.is_some()
+                && self
+                    .model
+                    .events
+                    .values()
+                    .any(|event| event.shown == Status::Pending);
+            let running = self
+                .object
+                .as_ref()
+                .is_some_and(|object| object.run.is_some());
             let busy = running || !self.later.is_empty();
             if !pending && !busy {
                 break;
@@ -799,7 +834,9 @@ impl<'a> World<'a> {
                 return Err("something is pending, and nothing will ever wake it".into());
             };
             if at > healed.plus(SETTLED_WITHIN) {
-                return Err(format!("not settled {SETTLED_WITHIN:?} after the world was healed"));
+                return Err(format!(
+                    "not settled {SETTLED_WITHIN:?} after the world was healed"
+                ));
             }
             self.happens(at, next)?;
         }
@@ -850,11 +887,12 @@ impl<'a> World<'a> {
         self.pass_until(end)?;
         let (alarms, rows) = (native.alarms_set() - alarms, native.changes() - rows);
         if alarms > HARMLESS || rows > HARMLESS {
-            return Err(format!("without work {alarms} alarms were set and {rows} rows written in {WATCHED:?}"));
+            return Err(format!(
+                "without work {alarms} alarms were set and {rows} rows written in {WATCHED:?}"
+            ));
         }
         Ok(())
     }
-
 }
 
 /// Which destinations a webhook has, a bit each.
