@@ -29,6 +29,8 @@ pub(crate) struct Disk<'a> {
     dead: Cell<bool>,
     /// The planned fault has happened, and nobody has asked about it yet.
     struck: Cell<bool>,
+    /// The alarm that is set, as long as it is known: it is asked for all the time.
+    alarm: Cell<Option<Option<Timestamp>>>,
     /// An alarm that was set to a time that had passed: it will never fire.
     stalled: Cell<Option<Timestamp>>,
     /// Alarms are not set but remembered.
@@ -50,6 +52,7 @@ impl<'a> Disk<'a> {
             deadly: Cell::new(false),
             dead: Cell::new(false),
             struck: Cell::new(false),
+            alarm: Cell::new(None),
             stalled: Cell::new(None),
             defers: Cell::new(false),
             deferred: Cell::new(None),
@@ -93,7 +96,22 @@ impl<'a> Disk<'a> {
 
     /// The alarm, as the platform would say.
     pub(crate) fn alarm(&self) -> Option<Timestamp> {
-        self.native.alarm().expect("the alarm can be read")
+        if let Some(alarm) = self.alarm.get() {
+            return alarm;
+        }
+        let alarm = self.native.alarm().expect("the alarm can be read");
+        self.alarm.set(Some(alarm));
+        alarm
+    }
+
+    /// The platform itself sets it or takes it away.
+    pub(crate) fn put_alarm(&self, alarm: Option<Timestamp>) {
+        self.alarm.set(None);
+        let put = match alarm {
+            Some(at) => self.native.set_alarm(at),
+            None => self.native.clear_alarm(),
+        };
+        put.expect("the alarm can be changed");
     }
 
     /// Whether that alarm will never fire, because it was set to a time that had
@@ -173,6 +191,7 @@ impl Database for Disk<'_> {
             at
         };
         let planned = self.faulty.is_armed();
+        self.alarm.set(None);
         let outcome = self.seen(planned, self.faulty.set_alarm(at));
         if self.alarm() == Some(at) {
             self.stalled.set((at <= now).then_some(at));
@@ -187,6 +206,9 @@ impl Database for Disk<'_> {
         self.alive()?;
         let planned = self.faulty.is_armed();
         let outcome = self.faulty.atomically(work);
+        if outcome.is_err() {
+            self.alarm.set(None);
+        }
         self.seen(planned && !self.struck.get(), outcome)
     }
 }

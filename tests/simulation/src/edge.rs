@@ -209,7 +209,7 @@ impl World<'_> {
     pub(crate) fn alarm_fires(&mut self, spurious: bool) {
         let called_by = if spurious { None } else { self.disk.alarm() };
         if !spurious {
-            self.forget_alarm();
+            self.disk.put_alarm(None);
         }
         note!(self, "the alarm fires");
         match self.begin_run(called_by) {

@@ -196,6 +196,8 @@ pub(crate) struct World<'a> {
     pub(crate) retired: bool,
     pub(crate) moods: [Mood; DESTINATIONS as usize],
     pub(crate) model: Model,
+    /// Rows written when the database was last compared with the model.
+    looked_at: Option<u64>,
     pub(crate) later: Vec<(Timestamp, Later)>,
     /// Sabotage: KV.
     pub(crate) markers: BTreeSet<DedupeKey>,
@@ -248,6 +250,7 @@ impl<'a> World<'a> {
             retired: false,
             moods: [Mood::Up; DESTINATIONS as usize],
             model: Model::default(),
+            looked_at: None,
             later: Vec::new(),
             markers: BTreeSet::new(),
             excused: START,
@@ -270,7 +273,7 @@ impl<'a> World<'a> {
             self.confirmed = true;
             let alarm = self.now.plus(Duration::from_secs(1));
             if armed {
-                native.set_alarm(alarm).expect("the alarm can be set");
+                self.disk.put_alarm(Some(alarm));
             } else {
                 self.lost(alarm);
             }
@@ -293,7 +296,9 @@ impl<'a> World<'a> {
 
     /// Compares what is stored with the model, as long as anything is.
     pub(crate) fn look_at_rows(&mut self) {
-        if self.truth.is_some() {
+        let rows = self.disk.native().changes();
+        if self.truth.is_some() && self.looked_at != Some(rows) {
+            self.looked_at = Some(rows);
             let looked = self.model.look(self.disk.native(), self.now);
             looked.unwrap_or_else(|wrong| self.accuse(wrong));
         }
@@ -423,7 +428,7 @@ impl<'a> World<'a> {
                     let alarm = self.disk.alarm().unwrap_or(self.now);
                     note!(self, "the alarm is lost");
                     if vanishes {
-                        self.forget_alarm();
+                        self.disk.put_alarm(None);
                     }
                     self.lost(alarm);
                 }
@@ -448,8 +453,7 @@ impl<'a> World<'a> {
             Later::Visit => self.visit(),
             Later::SetAlarm(at) => {
                 let at = at.max(self.now.plus(Duration::from_millis(1)));
-                let set = self.disk.native().set_alarm(at);
-                set.expect("the alarm can be set");
+                self.disk.put_alarm(Some(at));
             }
             Later::Store(post, absent) => {
                 self.disk.looked_up.replace(absent);
@@ -502,11 +506,6 @@ impl<'a> World<'a> {
         (!lost && !self.disk.is_stalled(alarm)).then_some(alarm)
     }
 
-    pub(crate) fn forget_alarm(&self) {
-        let cleared = self.disk.native().clear_alarm();
-        cleared.expect("the alarm can be cleared");
-    }
-
     fn lost(&mut self, alarm: Timestamp) {
         self.platform.lost = Some((alarm, self.now));
         self.later(HOUR, Later::Visit);
@@ -515,8 +514,7 @@ impl<'a> World<'a> {
     /// A handler that failed before it waited is called again.
     pub(crate) fn call_again(&mut self, alarm: Timestamp) {
         if self.disk.alarm().is_none() {
-            let set = self.disk.native().set_alarm(alarm);
-            set.expect("the alarm can be set");
+            self.disk.put_alarm(Some(alarm));
         }
         self.platform.not_before = self.now.plus(CALLED_AGAIN);
     }
