@@ -8,7 +8,7 @@ use crate::{
     origin::{self, Fate, Mood},
     plan::{DESTINATIONS, Kind},
     sabotage::Sabotage,
-    world::{Later, Post, World, body_of, note},
+    world::{Later, Post, World, body_of, mask_of, note},
 };
 use std::time::Duration;
 use tram_core::{
@@ -679,6 +679,7 @@ impl World<'_> {
         };
         let mut reply = self.accept(&accept)?;
         if reply == AcceptReply::Unconfigured {
+            self.model.configured(config, mask_of(config), self.now);
             let configured = self.ask(MailboxRequest::Configure {
                 webhook: Box::new(config.for_relaying()),
                 shard: 0,

@@ -1,8 +1,8 @@
 //! Lives as many seeds as one has time for, or one again, step by step.
 //!
 //! ```text
-//! cargo run --release -p tram-simulation -- --seeds 1000 [--from S] [--seconds T]
-//! cargo run --release -p tram-simulation -- --seed X [--trace]
+//! cargo run --profile simulation -p tram-simulation -- --seeds 1000 [--from S] [--seconds T]
+//! cargo run --profile simulation -p tram-simulation -- --seed X [--trace]
 //! ```
 
 use std::{env, process::ExitCode, time::Duration};
@@ -95,6 +95,6 @@ fn failed(seed: u64, wrong: &str) -> ExitCode {
     for line in life.trace {
         println!("  {line}");
     }
-    println!("again: cargo run --release -p tram-simulation -- --seed {seed} --trace");
+    println!("again: cargo run --profile simulation -p tram-simulation -- --seed {seed} --trace");
     ExitCode::FAILURE
 }
