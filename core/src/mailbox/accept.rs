@@ -99,8 +99,10 @@ impl Mailbox {
         let stored = match self.store(db, config, accept, now, &last, &tests) {
             Ok(stored) => stored,
             Err(error) => {
-                // What failed may have stuck: its numbers are not given again.
+                // What failed may have stuck: its numbers are not given again, and
+                // failed events may wait again.
                 self.last = last.get();
+                self.waiting.extend(destinations);
                 self.armed = None;
                 return Err(error);
             }

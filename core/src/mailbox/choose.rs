@@ -381,9 +381,9 @@ impl Mailbox {
             self.set_aside(event, error)?;
         }
         for (event, destination) in scan.excess {
-            let settled = db.atomically(|| park(db, event, destination, now))?;
+            // Before it is written: it may be, though that fails.
             self.waiting.insert(destination, ());
-            if settled {
+            if db.atomically(|| park(db, event, destination, now))? {
                 self.first_attempts.settled();
             }
         }

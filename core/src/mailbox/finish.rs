@@ -108,6 +108,7 @@ impl Mailbox {
         });
         match stored {
             Ok(outcome) => {
+                after.unsure = false;
                 self.health.insert(destination, after);
                 if outcome.waits {
                     self.waiting.insert(destination, ());
@@ -134,6 +135,13 @@ impl Mailbox {
             Err(error) => {
                 // It may have stuck: the delivery may be in either place.
                 self.give_back(event, destination, source);
+                self.health.insert(
+                    destination,
+                    Health {
+                        unsure: true,
+                        ..before
+                    },
+                );
                 self.waiting.insert(destination, ());
                 self.armed = None;
                 Err(error)
@@ -240,7 +248,8 @@ impl Mailbox {
         Ok(outcome)
     }
 
-    /// Ends a delivery without an attempt.
+    /// Ends a delivery without an attempt, unless it has ended: what could not be
+    /// recorded may have been all the same.
     pub(super) fn end(
         &mut self,
         db: &impl Database,
@@ -257,7 +266,10 @@ impl Mailbox {
                 return Ok(false);
             };
             let was_fresh = deliveries.is_fresh();
-            if let Some(record) = deliveries.get_mut(destination) {
+            if let Some(record) = deliveries
+                .get_mut(destination)
+                .filter(|record| record.state.status() == Status::Pending)
+            {
                 let history = waited.map_or_else(|| record.history(), |(_, history)| history);
                 record.set(state, history);
                 deliveries.save(db, event)?;

@@ -63,6 +63,9 @@ pub(super) struct Health {
     /// What was due up to then is sent at that rate as well.
     #[serde(skip)]
     calm: Option<Timestamp>,
+    /// A write of it failed and may have stuck: the next writes it in any case.
+    #[serde(skip)]
+    pub(super) unsure: bool,
     /// Nothing that waits for it is given up before then.
     #[serde(skip)]
     pub(super) expiry: Option<Timestamp>,
@@ -296,6 +299,7 @@ impl Health {
             at: None,
             pace: None,
             calm: None,
+            unsure: false,
             expiry: None,
             // Left over from an outage that is past.
             first: if self.streak == 0 { 0 } else { self.first },
@@ -318,7 +322,7 @@ pub(super) fn save(
     after: &Health,
 ) -> Result<(), MailboxError> {
     let after = after.stored();
-    if before.stored() == after {
+    if before.stored() == after && !before.unsure {
         return Ok(());
     }
     if after == Health::default() {

@@ -84,6 +84,8 @@ impl Mailbox {
                 Ok(Some(queued))
             }
             Err(error) => {
+                // It may have stuck.
+                self.waiting.extend(configured);
                 self.armed = None;
                 Err(error)
             }

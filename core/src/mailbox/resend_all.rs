@@ -168,6 +168,8 @@ impl Mailbox {
             Ok(stored) => stored,
             Err(error) => {
                 self.armed = None;
+                // It may have stuck.
+                self.waiting.extend(self.configured());
                 return Err(error);
             }
         };

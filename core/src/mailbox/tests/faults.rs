@@ -4,7 +4,10 @@
 use super::*;
 use crate::{
     mailbox::MailboxError,
-    testing::faulty::{Fault, Faulty},
+    testing::{
+        faulty::{Fault, Faulty},
+        samples::destination,
+    },
 };
 
 const FAULTS: [Fault; 2] = [Fault::Before, Fault::Stuck];
@@ -298,4 +301,95 @@ fn what_cannot_be_read_back_is_an_error_and_not_a_default() {
             "{name}: {opened:?}"
         );
     }
+}
+
+#[test]
+fn a_delivery_that_was_taken_is_not_cancelled_with_its_destination() {
+    let mut rig = Rig::new(2);
+    let id = rig.take("1");
+    rig.mailbox.begin_run();
+    for job in rig.lease(6) {
+        // Recorded, though the object is told that it is not.
+        let db = Faulty::new(&rig.db);
+        db.fail(3, Fault::Stuck);
+        let answer = verdict(&job, 200, rig.now);
+        let outcome = rig.mailbox.finish(&db, &job, answer, rig.now, 0.0);
+        assert!(outcome.is_err() && !db.is_armed());
+    }
+    assert_eq!(rig.view(id).status, crate::delivery::Status::Delivered);
+    rig.change(|webhook| webhook.destinations.truncate(1));
+    assert!(rig.lease(6).is_empty());
+    rig.end_run();
+    let deliveries = rig.view(id).deliveries.unwrap();
+    for delivery in deliveries {
+        assert_eq!(delivery.status, crate::delivery::Status::Delivered);
+    }
+    assert_eq!(rig.due(), None);
+}
+
+#[test]
+fn this_very_object_goes_on_with_what_stuck() {
+    let failed = || {
+        let mut config = webhook(1);
+        config.retry = crate::webhook::Retry::Custom {
+            delays_seconds: Vec::new(),
+        };
+        let mut rig = Rig::with(&config);
+        let id = rig.take("1");
+        assert_eq!(rig.run(500), 1);
+        assert_eq!(rig.view(id).status, crate::delivery::Status::Failed);
+        (rig, id)
+    };
+    for resends in [true, false] {
+        for call in 0.. {
+            let (mut rig, id) = failed();
+            let db = Faulty::new(&rig.db);
+            db.fail(call, Fault::Stuck);
+            let now = rig.now;
+            let done = if resends {
+                let outcome = rig.mailbox.resend(&db, id.sequence, None, now);
+                outcome.is_ok()
+            } else {
+                let again = accept(vec![event("1", b"{}")]);
+                rig.mailbox.accept(&db, &again, now).is_ok()
+            };
+            let over = db.is_armed();
+            assert_eq!(done, over, "call {call}");
+            let waiting = usize::try_from(rig.count("waiting")).unwrap();
+            assert_eq!(rig.run(200), waiting, "call {call}, resends {resends}");
+            if over {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_backlog_that_was_moved_though_it_failed_is_delivered() {
+    let mut rig = Rig::new(2);
+    let slow = destination(0).id;
+    for n in 0..1_002 {
+        rig.take(&n.to_string());
+    }
+    rig.reopen();
+    rig.mailbox.woken();
+    rig.mailbox.begin_run();
+    // The quick one takes everything that is in mind, the slow one nothing.
+    let mut stuck = false;
+    for _ in 0..1_002 {
+        let db = Faulty::new(&rig.db);
+        // Reading on, the beginning, the look, two writes: the end sticks.
+        db.fail(5, Fault::Stuck);
+        let Ok(jobs) = rig.mailbox.lease(&db, rig.now, 1) else {
+            stuck = true;
+            break;
+        };
+        if jobs[0].destination != slow {
+            rig.finish(&jobs[0], 200);
+        }
+    }
+    assert!(stuck);
+    assert_eq!(rig.count("waiting"), 1);
+    rig.run(200);
+    assert_eq!(rig.count("events WHERE status <> 'delivered'"), 0);
 }
