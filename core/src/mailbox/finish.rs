@@ -135,13 +135,9 @@ impl Mailbox {
             Err(error) => {
                 // It may have stuck: the delivery may be in either place.
                 self.give_back(event, destination, source);
-                self.health.insert(
-                    destination,
-                    Health {
-                        unsure: true,
-                        ..before
-                    },
-                );
+                let mut health = before;
+                health.unsure = true;
+                self.health.insert(destination, health);
                 self.waiting.insert(destination, ());
                 self.armed = None;
                 Err(error)
