@@ -84,13 +84,16 @@ impl Mailbox {
         };
         let before = self.health.get(&destination).cloned().unwrap_or_default();
         let mut after = before.clone();
+        let held = verdict
+            .not_before
+            .filter(|until| !verdict.taken && *until > now);
         let mut turn = None;
         if configured(config, destination) {
             if verdict.taken {
                 turn = after.taken(self.last, now);
             } else {
                 turn = after.failed(event, verdict.server_down, now);
-                if let Some(until) = verdict.not_before.filter(|until| *until > now) {
+                if let Some(until) = held {
                     after.hold(until);
                 }
             }
@@ -137,6 +140,10 @@ impl Mailbox {
                 self.give_back(event, destination, source);
                 let mut health = before;
                 health.unsure = true;
+                // What was asked for binds, written down or not.
+                if let Some(until) = held {
+                    health.hold(until);
+                }
                 self.health.insert(destination, health);
                 self.waiting.insert(destination, ());
                 self.armed = None;
