@@ -247,6 +247,8 @@ impl Mailbox {
 
     /// When there will be something to tell, as far as is known.
     pub(super) fn next_alert(&self) -> Option<Timestamp> {
-        self.alerts_due.filter(|_| self.tells())
+        // In a pause nobody is told: it is the operator's own.
+        let tells = self.tells() && self.relaying().is_some();
+        self.alerts_due.filter(|_| tells)
     }
 }

@@ -163,3 +163,19 @@ fn what_is_delivered_at_once_costs_no_more_with_an_address() {
     };
     assert_eq!(rows(&config(once())), rows(&webhook(1)));
 }
+
+#[test]
+fn in_a_pause_nobody_is_told_and_nothing_wakes_for_it() {
+    let mut rig = Rig::with(&config(Retry::Fibonacci));
+    rig.take("1");
+    rig.run(404);
+    rig.alerts();
+    rig.change(|webhook| webhook.is_paused = true);
+    rig.wait(HOUR);
+    rig.run(404);
+    assert_eq!(rig.told(), []);
+    rig.end_run();
+    assert_eq!(rig.mailbox.wake_at(&rig.db, rig.now), Ok(None));
+    rig.change(|webhook| webhook.is_paused = false);
+    assert_eq!(rig.told(), [(Kind::EventsWaiting, 1)]);
+}
