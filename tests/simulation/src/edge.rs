@@ -125,7 +125,9 @@ impl World<'_> {
         }
         outcome.map_err(|error| {
             note!(self, "the object failed: {error}");
-            if !fault {
+            // Between two tries to delete it, its tables may be gone already.
+            let is_half_deleted = self.truth.is_none() && !self.retired;
+            if !fault && !is_half_deleted {
                 self.accuse(format!("it failed without a fault: {error}"));
             }
             Trouble::Failed
@@ -152,7 +154,7 @@ impl World<'_> {
             let received = attempt
                 .what
                 .as_ref()
-                .is_some_and(|(_, fate)| fate.received && chance % 2 == 0);
+                .is_some_and(|(_, fate)| fate.received && chance.is_multiple_of(2));
             self.model.abandoned(sequence, attempt.to, received);
         }
         if let Some(alarm) = run.called_by {
@@ -700,7 +702,8 @@ impl World<'_> {
     /// a second may help.
     fn accept(&mut self, accept: &Accept) -> Result<AcceptReply, NotTaken> {
         let mut accepted = self.accept_once(accept);
-        if accepted == Err(Trouble::Died) && hash(&[self.seed, self.seen.deaths]) % 2 == 0 {
+        if accepted == Err(Trouble::Died) && hash(&[self.seed, self.seen.deaths]).is_multiple_of(2)
+        {
             accepted = self.accept_once(accept);
         }
         accepted.map_err(|_| NotTaken::Unavailable)
