@@ -5,7 +5,7 @@ use crate::{
     chance::hash,
     model::{Delivery, Event, Model, destination_id},
     plan::DESTINATIONS,
-    world::{body_of, key},
+    post::{body_of, key},
 };
 use std::time::Duration;
 use tram_core::{
