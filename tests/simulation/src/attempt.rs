@@ -204,7 +204,7 @@ impl World<'_> {
             }
         }
         self.with(|core, db, now| core.finish(db, &job, verdict, now, jitter))?;
-        self.model.written(sequence, to, taken);
+        self.model.written(sequence, to, taken, self.now);
         Ok(())
     }
 }

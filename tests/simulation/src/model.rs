@@ -112,6 +112,8 @@ pub(crate) struct Model {
     give_ups: Vec<(Timestamp, u32)>,
     failures: [u32; DESTINATIONS as usize],
     begun: [Timestamp; DESTINATIONS as usize],
+    /// When one that may have been down took something: all that waits is released.
+    released: [Timestamp; DESTINATIONS as usize],
     holds: [Timestamp; DESTINATIONS as usize],
 }
 
@@ -163,7 +165,7 @@ impl Model {
             return None;
         }
         let to = usize::from(delivery.to);
-        let at = delivery.latest.max(self.holds[to]);
+        let at = delivery.latest.max(self.holds[to]).max(self.released[to]);
         Some(if self.failures[to] >= MAY_BE_DOWN {
             at.max(self.begun[to].plus(PROBED_WITHIN))
         } else {
@@ -225,8 +227,11 @@ impl Model {
     }
 
     /// … and it was written down.
-    pub(crate) fn written(&mut self, event: Sequence, to: u8, taken: bool) {
+    pub(crate) fn written(&mut self, event: Sequence, to: u8, taken: bool, now: Timestamp) {
         if taken {
+            if self.failures[usize::from(to)] >= MAY_BE_DOWN {
+                self.released[usize::from(to)] = now;
+            }
             self.failures[usize::from(to)] = 0;
         }
         if let Some(delivery) = self.delivery(event, to) {
