@@ -7,12 +7,12 @@
 use crate::clock;
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 use tram_core::{
-    event::NewEvent,
+    event::{DedupeKey, NewEvent},
     ids::WebhookId,
     time::{MINUTE, Timestamp},
     webhook::Webhook,
 };
-use worker::{Context, Env};
+use worker::{Context, Env, console_error};
 
 /// How long a glance may hold up a request while repeats are coming.
 const PATIENCE: Duration = Duration::from_millis(25);
@@ -30,8 +30,17 @@ fn value(event: &NewEvent) -> String {
     hex(&event.body_sha256)
 }
 
-fn marker(event: &NewEvent) -> String {
-    format!("seen:{}", hex(&event.key))
+fn marker(key: &DedupeKey) -> String {
+    ["seen:", &hex(key)].concat()
+}
+
+/// Takes the marker of a deleted event away: it is to be new when it comes again.
+/// Another location may believe in it for a minute more.
+pub(crate) async fn forget(env: &Env, key: &DedupeKey) {
+    let Ok(kv) = env.kv("KV") else { return };
+    if let Err(error) = kv.delete(&marker(key)).await {
+        console_error!("marker left in KV until it expires: {error}");
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -53,7 +62,7 @@ pub(crate) fn repeats_coming(webhook: &WebhookId) -> bool {
 /// Whether there is a marker; returns only if so, or when KV has said no.
 pub(crate) async fn look(env: &Env, event: &NewEvent) -> bool {
     let Ok(kv) = env.kv("KV") else { return false };
-    let found = kv.get(&marker(event)).text().await;
+    let found = kv.get(&marker(&event.key)).text().await;
     matches!(found, Ok(Some(found)) if found == value(event))
 }
 
@@ -74,7 +83,7 @@ pub(crate) fn seen(env: &Env, context: &Context, webhook: &Webhook, event: &NewE
         repeats.insert(webhook.id, until);
     });
     let Ok(kv) = env.kv("KV") else { return };
-    let (name, value) = (marker(event), value(event));
+    let (name, value) = (marker(&event.key), value(event));
     let ttl = u64::from(webhook.dedupe_days).saturating_mul(86_400);
     context.wait_until(async move {
         if let Ok(put) = kv.put(&name, value) {

@@ -13,8 +13,10 @@ mod manage;
 mod objects;
 mod outbound;
 mod receive;
+mod refusals;
 mod registry_object;
 mod request;
+mod rounds;
 mod signal;
 mod station;
 
@@ -22,7 +24,7 @@ pub use mailbox_object::Mailbox;
 pub use registry_object::Registry;
 
 use tram_core::problem::Problem;
-use worker::{Context, Env, Request, Response, Result, event};
+use worker::{Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 
 /// The body of `GET /healthz`.
 const HEALTHY: &str = concat!(
@@ -41,6 +43,12 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let response = answer(request, &env, &context).await;
     body::drain(read).await;
     response
+}
+
+/// The Cron Trigger, every hour.
+#[event(scheduled)]
+pub async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    rounds::make(&env).await;
 }
 
 async fn answer(request: Request, env: &Env, context: &Context) -> Result<Response> {

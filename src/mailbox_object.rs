@@ -12,12 +12,14 @@ use futures_util::{
     future::{self, Either},
     stream::FuturesUnordered,
 };
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, collections::VecDeque, time::Duration};
 use tram_core::{
+    alert::Alert,
     delivery::{Job, Verdict},
-    mailbox::{Mailbox as Core, MailboxError},
+    mailbox::{LINGER, Mailbox as Core, MailboxError},
     messages::{self, Accept, MailboxRequest, NotUnderstood},
     time::Timestamp,
+    webhook::Webhook,
 };
 use worker::{
     Delay, DurableObject, Env, Request, Response, Result, State, console_error, durable_object,
@@ -39,6 +41,14 @@ pub struct Mailbox {
     state: State,
     core: RefCell<Option<Core>>,
     wake: Signal,
+}
+
+/// What has ended of what was under way.
+enum Ended {
+    /// An attempt, and what it came to.
+    Attempt(Job, Option<Verdict>),
+    /// An alert, heard or not.
+    Alert,
 }
 
 /// Why the object could not do what was asked.
@@ -128,7 +138,9 @@ impl Mailbox {
         // Another request may have opened it while this one waited.
         let opens = core.is_none();
         if opens {
-            *core = Some(Core::open(&self.database, armed, clock::now())?);
+            let mut new = Core::open(&self.database, armed, clock::now())?;
+            new.set_station_alerts(station::alert_url(&self.env).is_some());
+            *core = Some(new);
         }
         Ok(opens)
     }
@@ -138,7 +150,12 @@ impl Mailbox {
         work: impl FnOnce(&mut Core, &SqlDatabase) -> Result<T, MailboxError>,
     ) -> Result<T, Trouble> {
         let mut core = self.core.try_borrow_mut().map_err(|_| Trouble::Busy)?;
-        Ok(work(core.as_mut().ok_or(Trouble::Busy)?, &self.database)?)
+        let core = core.as_mut().ok_or(Trouble::Busy)?;
+        let done = work(core, &self.database);
+        for complaint in core.complaints() {
+            console_error!("mailbox: {complaint}");
+        }
+        Ok(done?)
     }
 
     /// Delivers what is due, up to [`SLOTS`] at once, until nothing is.
@@ -149,6 +166,10 @@ impl Mailbox {
             core.begin_run();
             Ok(())
         })?;
+        if let Err(trouble) = self.with(|core, db| core.tend(db, clock::now())) {
+            // Relaying does not wait for it.
+            console_error!("mailbox: {trouble}");
+        }
         let delivered = self.deliver().await;
         let ended = self.with(|core, db| core.end_run(db, clock::now()));
         delivered.and(ended)
@@ -160,23 +181,37 @@ impl Mailbox {
         let deadline = clock::now().plus(LONGEST_RUN);
         let mut under_way = FuturesUnordered::new();
         let mut outcome = Ok(());
+        let mut to_tell = VecDeque::new();
+        let mut telling = false;
         loop {
             let now = clock::now();
             let mut wait = None;
+            to_tell.extend(self.alerts(now));
+            // One at a time: an alert takes one of the slots, never more.
+            if !telling && let Some(alert) = to_tell.pop_front() {
+                under_way.push(self.tell(alert).boxed_local());
+                telling = true;
+            }
             if outcome.is_ok() && now < deadline && under_way.len() < SLOTS {
                 match self.lease(SLOTS.saturating_sub(under_way.len()), now) {
                     Ok((jobs, until)) => {
-                        under_way.extend(jobs.into_iter().map(|job| self.attempt(job)));
+                        under_way
+                            .extend(jobs.into_iter().map(|job| self.attempt(job).boxed_local()));
                         wait = Some(until);
                     }
                     Err(trouble) => outcome = Err(trouble),
                 }
             }
-            if under_way.is_empty() {
+            if under_way.is_empty() && wait.is_none_or(|wait| wait > LINGER) {
                 return outcome;
             }
             // With no slot free only an end can help; else also news, or the next due.
             let finished = match wait {
+                Some(wait) if under_way.is_empty() => {
+                    let news = self.wake.wait().boxed_local();
+                    future::select(news, Delay::from(wait)).await;
+                    None
+                }
                 Some(wait) if under_way.len() < SLOTS => {
                     let news = future::select(self.wake.wait().boxed_local(), Delay::from(wait));
                     match future::select(under_way.next(), news).await {
@@ -186,10 +221,14 @@ impl Mailbox {
                 }
                 _ => under_way.next().await,
             };
-            if let Some((job, verdict)) = finished
-                && let Err(trouble) = self.record(&job, verdict)
-            {
-                outcome = outcome.and(Err(trouble));
+            match finished {
+                Some(Ended::Attempt(job, verdict)) => {
+                    if let Err(trouble) = self.record(&job, verdict) {
+                        outcome = outcome.and(Err(trouble));
+                    }
+                }
+                Some(Ended::Alert) => telling = false,
+                None => {}
             }
         }
     }
@@ -211,20 +250,45 @@ impl Mailbox {
         }
     }
 
-    /// One attempt, from the configuration as it is now. `None`: the destination
+    /// The configuration as it is now.
+    fn webhook(&self) -> Option<Webhook> {
+        let core = self.core.try_borrow().ok()?;
+        core.as_ref()?.config().cloned()
+    }
+
+    /// What the operator is to be told.
+    fn alerts(&self, now: Timestamp) -> Vec<Alert> {
+        self.with(|core, db| core.alerts(db, now))
+            .unwrap_or_else(|trouble| {
+                // Relaying does not wait for it.
+                console_error!("mailbox: alerts: {trouble}");
+                Vec::new()
+            })
+    }
+
+    async fn tell(&self, alert: Alert) -> Ended {
+        if let Some(webhook) = self.webhook() {
+            let own = webhook.alert_url.clone();
+            if let Some(url) = own.or_else(|| station::alert_url(&self.env)) {
+                let station = station::station(&self.env, None);
+                if !outbound::alert(&webhook, &alert, &url, &station).await {
+                    console_error!("mailbox: an alert was not heard: {:?}", alert.kind);
+                }
+            }
+        }
+        Ended::Alert
+    }
+
+    /// One attempt, from the configuration as it is now. No verdict: the destination
     /// is gone.
-    async fn attempt(&self, job: Job) -> (Job, Option<Verdict>) {
-        let webhook = match self.core.try_borrow() {
-            Ok(core) => core.as_ref().and_then(|core| core.config().cloned()),
-            Err(_) => None,
-        };
-        let verdict = match webhook {
+    async fn attempt(&self, job: Job) -> Ended {
+        let verdict = match self.webhook() {
             Some(webhook) => {
                 outbound::attempt(&webhook, &job, &station::station(&self.env, None)).await
             }
             None => None,
         };
-        (job, verdict)
+        Ended::Attempt(job, verdict)
     }
 
     fn record(&self, job: &Job, verdict: Option<Verdict>) -> Result<(), Trouble> {

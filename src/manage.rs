@@ -1,16 +1,18 @@
 //! `/api/v1`: the routes of operators. Reads the request, asks the objects, shows
 //! what they say; what is acceptable is decided in the core.
 
+mod refused;
+
 use crate::{
     answers,
     body::{self, Body},
-    configs,
+    configs, glance,
     objects::{self, CallError},
     station,
 };
 use futures_util::future;
 use tram_core::{
-    ids::{EventId, WebhookId},
+    ids::{EventId, Sequence, WebhookId},
     mailbox::{
         merge::{MOST_MAILBOXES, events_json, merge, resend_body},
         view::EventQuery,
@@ -120,8 +122,21 @@ impl Manager<'_> {
                 self.one(RegistryRequest::Toggle(webhook_id(id)?), 200)
                     .await
             }
+            ("GET", ["webhooks", id, "refusals"]) => self.why_refused(id, false).await,
+            ("POST", ["webhooks", id, "explain"]) => self.why_refused(id, true).await,
+            ("POST", ["webhooks", id, "pause"]) => {
+                self.one(RegistryRequest::Pause(webhook_id(id)?, true), 200)
+                    .await
+            }
+            ("POST", ["webhooks", id, "resume"]) => {
+                self.one(RegistryRequest::Pause(webhook_id(id)?, false), 200)
+                    .await
+            }
             ("GET", ["events"]) => self.list_events().await,
-            ("GET", ["events", id]) => self.event(id).await,
+            ("GET", ["events", id]) => self.event(id, MailboxRequest::Get).await,
+            ("DELETE", ["events", id]) => self.event(id, MailboxRequest::Delete).await,
+            ("POST", ["events", id, "cancel"]) => self.event(id, MailboxRequest::Cancel).await,
+            ("POST", ["events", "resend"]) => self.resend_all().await,
             ("POST", ["events", id, "resend"]) => self.resend(id).await,
             (_, ["webhooks"]) => {
                 Err(Problem::method_not_allowed(&["GET", "POST", "DELETE"]).into())
@@ -130,8 +145,14 @@ impl Manager<'_> {
                 Err(Problem::method_not_allowed(&["GET", "PUT", "DELETE"]).into())
             }
             (_, ["webhooks", _, "toggle"]) => Err(Problem::method_not_allowed(&["PATCH"]).into()),
-            (_, ["events"] | ["events", _]) => Err(Problem::method_not_allowed(&["GET"]).into()),
-            (_, ["events", _, "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
+            (_, ["webhooks", _, "refusals"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
+            (_, ["webhooks", _, "explain"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
+            (_, ["events"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
+            (_, ["events", "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
+            (_, ["events", _]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
+            (_, ["webhooks", _, "pause" | "resume"] | ["events", _, "resend" | "cancel"]) => {
+                Err(Problem::method_not_allowed(&["POST"]).into())
+            }
             _ => Err(Problem::route_not_found().into()),
         }
     }
@@ -288,18 +309,17 @@ impl Manager<'_> {
         }
     }
 
-    async fn event(&mut self, id: &str) -> Answer {
+    /// A request without parameters that is answered with one event.
+    async fn event(&mut self, id: &str, question: fn(Sequence) -> MailboxRequest) -> Answer {
         let id = event_id(id)?;
         query::none(&self.query())?;
-        match objects::mailbox(
-            self.env,
-            &id.webhook,
-            id.shard,
-            &MailboxRequest::Get(id.sequence),
-        )
-        .await?
-        {
+        let question = question(id.sequence);
+        match objects::mailbox(self.env, &id.webhook, id.shard, &question).await? {
             MailboxReply::Event(event) => Ok(answers::json_text(200, event)?),
+            MailboxReply::Deleted { event, key } => {
+                glance::forget(self.env, &key).await;
+                Ok(answers::json_text(200, event)?)
+            }
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
         }
@@ -318,8 +338,32 @@ impl Manager<'_> {
                 Ok(answers::json_text(202, format!("{{\"queued\":{queued}}}"))?)
             }
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
+            MailboxReply::PayloadGone => Err(Problem::payload_gone().into()),
             other => Err(unexpected(other)),
         }
+    }
+
+    /// All that match, in all Mailboxes that may have one.
+    async fn resend_all(&mut self) -> Answer {
+        let body = self.bytes().await?;
+        let query = query::events_to_resend(&self.query(), &body)?;
+        let mailboxes = self.mailboxes(&query).await?;
+        let request = MailboxRequest::ResendAll(query);
+        let asked = mailboxes
+            .iter()
+            .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
+        let (mut all, mut finished) = (0_u32, true);
+        for reply in future::join_all(asked).await {
+            match reply? {
+                MailboxReply::Resending { queued, done } => {
+                    all = all.saturating_add(queued);
+                    finished &= done;
+                }
+                other => return Err(unexpected(other)),
+            }
+        }
+        let body = format!("{{\"queued\":{all},\"done\":{finished}}}");
+        Ok(answers::json_text(202, body)?)
     }
 
     async fn ask(&self, question: &RegistryRequest) -> Result<RegistryReply, Failed> {
@@ -384,7 +428,9 @@ impl Objection for RegistryReply {
                     })
                     .collect(),
             ),
-            Self::Webhook { .. } | Self::Webhooks { .. } | Self::Deleted(_) => senseless(),
+            Self::Webhook { .. } | Self::Webhooks { .. } | Self::Deleted(_) | Self::Done => {
+                senseless()
+            }
         }
     }
 }

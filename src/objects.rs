@@ -9,6 +9,7 @@ use tram_core::{
         self, Accept, AcceptReply, MailboxReply, MailboxRequest, NotUnderstood, RegistryReply,
         RegistryRequest,
     },
+    webhook::Webhook,
 };
 use worker::{Env, Error, Headers, Response, Stub, js_sys::Reflect};
 
@@ -62,6 +63,18 @@ pub(crate) async fn mailbox(
     request: &MailboxRequest,
 ) -> Result<MailboxReply, CallError> {
     ask(env, "MAILBOX", &mailbox_name(webhook, shard), request).await
+}
+
+/// Tells a shard its configuration.
+pub(crate) async fn configure(env: &Env, webhook: &Webhook, shard: u8) -> Result<(), CallError> {
+    let request = MailboxRequest::Configure {
+        webhook: Box::new(webhook.for_relaying()),
+        shard,
+    };
+    match mailbox(env, &webhook.id, shard, &request).await? {
+        MailboxReply::Done => Ok(()),
+        _ => Err(CallError::Garbled(NotUnderstood)),
+    }
 }
 
 /// Asks the Registry.

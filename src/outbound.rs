@@ -5,13 +5,14 @@ use crate::{body, clock, request};
 use futures_util::future::{self, Either};
 use std::pin::pin;
 use tram_core::{
+    alert::{Alert, TRIES_AFTER},
     delivery::{Answer, Failure, Job, Response, Verdict},
     destination_url::Station,
     providers,
     relay::{self, Outgoing},
     webhook::Webhook,
 };
-use worker::{AbortController, AbortSignal, Delay, Fetch, Headers, Request, Result};
+use worker::{AbortController, AbortSignal, Delay, Fetch, Headers, Request, Result, console_error};
 
 /// Makes one attempt of `job`; `None` when its destination is configured no more.
 pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> Option<Verdict> {
@@ -42,6 +43,30 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         result,
     };
     Some(relay::judge(destination, job.number, response, ended_at))
+}
+
+/// Tells the operator, with a few tries; whether it was heard.
+pub(crate) async fn alert(webhook: &Webhook, alert: &Alert, url: &str, station: &Station) -> bool {
+    let body = alert.body(webhook);
+    let mut waits = TRIES_AFTER.into_iter();
+    loop {
+        let now = clock::now();
+        let version = env!("CARGO_PKG_VERSION");
+        let answer = match alert.outgoing(url, &body, webhook, station, version, now) {
+            Ok(outgoing) => send(&outgoing).await,
+            Err(why) => {
+                console_error!("alert not sent: {why}");
+                return false;
+            }
+        };
+        if answer.is_ok_and(|answer| (200..300).contains(&answer.status)) {
+            return true;
+        }
+        match waits.next() {
+            Some(wait) => Delay::from(wait).await,
+            None => return false,
+        }
+    }
 }
 
 /// Sends and reads as much of the answer as is needed.

@@ -6,16 +6,16 @@ use crate::{
     body::{self, Body},
     clock,
     configs::{self, Found, Known},
-    glance, log, objects, station,
+    glance, log, objects,
+    refusals::{self, Seen},
+    rounds, station,
 };
 use futures_util::future::{self, Either};
-use std::cell::Cell;
 use tram_core::{
     event::NewEvent,
-    headers::Headers,
     ids::WebhookId,
-    inbound::Inbound,
-    messages::{Accept, AcceptReply, MailboxReply, MailboxRequest, Taken, shard_of},
+    inbound::{Inbound, Refusal},
+    messages::{Accept, AcceptReply, Taken, shard_of},
     problem::Problem,
     receive::{self, Intake},
     request_url::RequestUrl,
@@ -34,22 +34,15 @@ pub(crate) async fn handle(
     id: &str,
 ) -> Result<Response> {
     let started = clock::now();
-    let mut reason = None;
+    let mut seen = Seen::default();
     let outcome = match WebhookId::parse(id) {
         Some(id) => {
-            let refusal = Cell::new(None);
-            let receiver = Receiver {
-                env,
-                context,
-                id,
-                refusal: &refusal,
-            };
-            let outcome = receiver.receive(&mut request).await;
-            reason = refusal.take();
-            outcome
+            let receiver = Receiver { env, context, id };
+            receiver.receive(&mut request, &mut seen).await
         }
         None => Err(Problem::webhook_not_found()),
     };
+    let reason = seen.refusal.as_ref().map(Refusal::code);
     let (response, outcome, status) = match outcome {
         Ok(done) => {
             let response = answers::reply(&done.intake.reply, done.outcome())?;
@@ -68,6 +61,7 @@ pub(crate) async fn handle(
             };
             let response = answers::problem(&problem)?;
             response.headers().set(OUTCOME, outcome)?;
+            refusals::keep(env, context, seen, &problem);
             (response, outcome, problem.status)
         }
     };
@@ -105,8 +99,6 @@ struct Receiver<'a> {
     env: &'a Env,
     context: &'a Context,
     id: WebhookId,
-    /// Why it was not proven: for the log.
-    refusal: &'a Cell<Option<&'static str>>,
 }
 
 /// Why a shard did not take its events.
@@ -117,34 +109,55 @@ enum NotTaken {
     Unavailable(String),
 }
 
+/// The request without its body, which has not been read.
+fn head(request: &Request) -> Inbound {
+    let url = request.inner().url();
+    Inbound {
+        method: request.inner().method(),
+        query: RequestUrl::split(&url).map_or_else(String::new, |url| url.query.to_owned()),
+        url,
+        headers: request.headers().entries().collect(),
+        ..Inbound::default()
+    }
+}
+
+fn precheck(known: &Known, seen: &Seen) -> std::result::Result<(), Problem> {
+    receive::precheck(&known.webhook, &seen.inbound.method, &seen.inbound.headers)
+}
+
 impl Receiver<'_> {
-    async fn receive(&self, request: &mut Request) -> std::result::Result<Done, Problem> {
-        let mut known = self.found(configs::find(self.env, self.context, &self.id).await)?;
-        let method = request.inner().method();
-        let headers: Headers = request.headers().entries().collect();
+    /// What is known of the request stands in `seen`, whatever it comes to.
+    async fn receive(
+        &self,
+        request: &mut Request,
+        seen: &mut Seen,
+    ) -> std::result::Result<Done, Problem> {
+        let mut known = self.found(configs::find(self.env, self.context, &self.id).await, seen)?;
+        seen.inbound = head(request);
         // A refusal counts only if it is the Registry's configuration that refuses.
-        while let Err(problem) = receive::precheck(&known.webhook, &method, &headers) {
-            known = self.refreshed(&known).await?.ok_or(problem)?;
+        while let Err(problem) = precheck(&known, seen) {
+            known = self.refreshed(&known, seen).await?.ok_or(problem)?;
         }
-        let inbound = self.inbound(request, method, headers).await?;
+        self.read_body(request, seen).await?;
         for _ in 0..RELOADS {
-            let intake = match receive::receive(&known.webhook, &inbound, clock::now()) {
+            let intake = match receive::receive(&known.webhook, &seen.inbound, clock::now()) {
                 Ok(intake) => intake,
                 Err(refusal) => {
-                    let Some(newer) = self.refreshed(&known).await? else {
-                        self.refusal.set(Some(refusal.code()));
+                    let Some(newer) = self.refreshed(&known, seen).await? else {
+                        seen.refusal = Some(refusal);
                         return Err(receive::unauthenticated());
                     };
                     known = newer;
-                    receive::precheck(&known.webhook, &inbound.method, &inbound.headers)?;
+                    precheck(&known, seen)?;
                     continue;
                 }
             };
-            match self.store(&known, &inbound, &intake).await {
+            match self.store(&known, &seen.inbound, &intake).await {
                 Ok(taken) => return Ok(Done { intake, taken }),
                 Err(NotTaken::Stale) => {
-                    known = self.found(configs::load(self.env, self.context, &self.id).await)?;
-                    receive::precheck(&known.webhook, &inbound.method, &inbound.headers)?;
+                    known =
+                        self.found(configs::load(self.env, self.context, &self.id).await, seen)?;
+                    precheck(&known, seen)?;
                 }
                 Err(NotTaken::Unavailable(why)) => {
                     console_error!("events of {} not stored: {why}", self.id);
@@ -157,9 +170,12 @@ impl Receiver<'_> {
         ))
     }
 
-    fn found(&self, found: Found) -> std::result::Result<Known, Problem> {
+    fn found(&self, found: Found, seen: &mut Seen) -> std::result::Result<Known, Problem> {
         match found {
-            Found::Known(known) => Ok(known),
+            Found::Known(known) => {
+                seen.webhook = Some(known.webhook.clone());
+                Ok(known)
+            }
             Found::Unknown => Err(Problem::webhook_not_found()),
             Found::Unavailable | Found::AskedEnough => Err(Problem::try_again(
                 "The configuration could not be read. Send the same request again.",
@@ -169,27 +185,28 @@ impl Receiver<'_> {
 
     /// The Registry's configuration, when it is another than the one that refused;
     /// `None` when the refusal stands.
-    async fn refreshed(&self, refused_by: &Known) -> std::result::Result<Option<Known>, Problem> {
+    async fn refreshed(
+        &self,
+        refused_by: &Known,
+        seen: &mut Seen,
+    ) -> std::result::Result<Option<Known>, Problem> {
         if refused_by.fresh {
             return Ok(None);
         }
         match configs::before_refusing(self.env, self.context, &self.id).await {
-            Found::Known(known) => Ok(Some(known)),
             // It was asked moments ago, and has nothing new: the refusal stands.
             Found::AskedEnough => Ok(None),
-            other => self.found(other).map(Some),
+            other => self.found(other, seen).map(Some),
         }
     }
 
-    async fn inbound(
+    async fn read_body(
         &self,
         request: &mut Request,
-        method: String,
-        headers: Headers,
-    ) -> std::result::Result<Inbound, Problem> {
+        seen: &mut Seen,
+    ) -> std::result::Result<(), Problem> {
         let limit = station::max_body_bytes(self.env);
-        let url = request.inner().url();
-        let body = match body::read(request, limit).await {
+        seen.inbound.body = match body::read(request, limit).await {
             Ok(Body::Whole(bytes)) => bytes,
             Ok(Body::TooLarge) => return Err(receive::body_too_large(limit)),
             Err(_) => {
@@ -198,23 +215,11 @@ impl Receiver<'_> {
                 ));
             }
         };
-        let gzipped = headers
-            .get("content-encoding")
-            .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"));
-        let decoded = if gzipped {
-            body::decode_gzip(&body, limit).await
-        } else {
-            None
-        };
-        let query = RequestUrl::split(&url).map_or_else(String::new, |url| url.query.to_owned());
-        Ok(Inbound {
-            method,
-            query,
-            url,
-            headers,
-            body,
-            decoded,
-        })
+        seen.body_was_read = true;
+        if seen.inbound.is_gzipped() {
+            seen.inbound.decoded = body::decode_gzip(&seen.inbound.body, limit).await;
+        }
+        Ok(())
     }
 
     /// Puts the events into their shards; what each became, in order.
@@ -322,23 +327,20 @@ impl Receiver<'_> {
             events,
         };
         let unavailable = |error: objects::CallError| NotTaken::Unavailable(error.to_string());
-        let mut reply = objects::accept(self.env, &self.id, shard, &accept)
-            .await
-            .map_err(unavailable)?;
-        if reply == AcceptReply::Unconfigured {
-            let webhook = Box::new(webhook.for_relaying());
-            let configure = MailboxRequest::Configure { webhook, shard };
-            match objects::mailbox(self.env, &self.id, shard, &configure)
-                .await
-                .map_err(unavailable)?
-            {
-                MailboxReply::Done => {}
-                _ => {
-                    return Err(NotTaken::Unavailable(
-                        "the mailbox did not take its configuration".into(),
-                    ));
-                }
+        // Beside the call, and only once an hour; there is nothing to visit where
+        // nothing is stored.
+        let note = async {
+            if !accept.events.is_empty() {
+                rounds::note(self.env, &self.id, shard).await;
             }
+        };
+        let stored = objects::accept(self.env, &self.id, shard, &accept);
+        let (stored, ()) = future::join(stored, note).await;
+        let mut reply = stored.map_err(unavailable)?;
+        if reply == AcceptReply::Unconfigured {
+            objects::configure(self.env, webhook, shard)
+                .await
+                .map_err(unavailable)?;
             reply = objects::accept(self.env, &self.id, shard, &accept)
                 .await
                 .map_err(unavailable)?;

@@ -8,12 +8,15 @@ use std::cell::RefCell;
 use tram_core::{
     ids::WebhookId,
     messages::{self, MailboxReply, MailboxRequest, NotUnderstood, RegistryReply, RegistryRequest},
-    registry::{Payload, Push, Registry as Core, RegistryError},
+    registry::{Payload, Push, Registry as Core, RegistryError, Visit},
+    time::Timestamp,
 };
 use worker::{DurableObject, Env, Request, Response, Result, State, console_error, durable_object};
 
 /// Pushes performed in one go.
 const PUSHES: u32 = 64;
+/// Mailboxes visited at once.
+const VISITS: u32 = 32;
 
 /// What an operator hears when a change is stored but not yet known everywhere.
 const UNTOLD: &str = "stored, but a shard of this webhook could not be reached and may go on with the configuration before; it is told as soon as it can be";
@@ -23,9 +26,14 @@ fn changes(question: &RegistryRequest) -> bool {
         RegistryRequest::Create(_)
         | RegistryRequest::Update(..)
         | RegistryRequest::Toggle(_)
+        | RegistryRequest::Pause(..)
         | RegistryRequest::Delete(_)
         | RegistryRequest::DeleteByUrl(_) => true,
-        RegistryRequest::Load(_) | RegistryRequest::List { .. } | RegistryRequest::Get(_) => false,
+        RegistryRequest::Load(_)
+        | RegistryRequest::List { .. }
+        | RegistryRequest::Get(_)
+        | RegistryRequest::Note { .. }
+        | RegistryRequest::MakeRound => false,
     }
 }
 
@@ -102,7 +110,44 @@ impl Registry {
                 warnings.push(UNTOLD.to_owned());
             }
         }
+        if matches!(question, RegistryRequest::MakeRound) {
+            self.make_round().await?;
+        }
         Ok(messages::to_bytes(&reply)?)
+    }
+
+    /// Visits every Mailbox that is to be visited.
+    async fn make_round(&self) -> Result<(), Trouble> {
+        loop {
+            let visits =
+                self.with(|core, db| Ok(core.begin_visits(db, VISITS, clock::now())?))?;
+            if visits.is_empty() {
+                return Ok(());
+            }
+            let calls = visits.iter().map(|visit| self.visit(visit));
+            for (visit, next) in visits
+                .iter()
+                .zip(futures_util::future::join_all(calls).await)
+            {
+                // One that did not answer is visited in the next round.
+                if let Some(next) = next {
+                    self.with(|core, db| Ok(core.visited(db, visit, next, clock::now())?))?;
+                }
+            }
+        }
+    }
+
+    /// When a Mailbox wants to be visited again; `None` when it did not answer.
+    async fn visit(&self, visit: &Visit) -> Option<Option<Timestamp>> {
+        let (webhook, shard) = (&visit.webhook, visit.shard);
+        match objects::mailbox(&self.env, webhook, shard, &MailboxRequest::Visit).await {
+            Ok(MailboxReply::VisitAt(next)) => Some(next.map(Timestamp::from_millis)),
+            Ok(_) => None,
+            Err(error) => {
+                console_error!("registry: shard {shard} of {webhook} not visited: {error}");
+                None
+            }
+        }
     }
 
     fn with<T>(

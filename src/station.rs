@@ -33,6 +33,11 @@ pub(crate) fn station(env: &Env, request_url: Option<&str>) -> Station {
     }
 }
 
+/// Where operators are told of webhooks that have no address of their own for it.
+pub(crate) fn alert_url(env: &Env) -> Option<String> {
+    variable(env, "ALERT_URL")
+}
+
 /// How many bytes of a body are taken: `MAX_BODY_BYTES` within its bounds.
 pub(crate) fn max_body_bytes(env: &Env) -> usize {
     receive::max_body_bytes(variable(env, "MAX_BODY_BYTES").as_deref())

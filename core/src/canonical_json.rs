@@ -57,6 +57,11 @@ impl Notation {
         beyond_ascii: true,
         ..Self::JAVASCRIPT
     };
+    /// PHP's `json_encode` with `JSON_UNESCAPED_UNICODE`.
+    pub const PHP_UNICODE: Self = Self {
+        slash: true,
+        ..Self::JAVASCRIPT
+    };
     /// Python's `json.dumps`.
     pub const PYTHON: Self = Self {
         beyond_ascii: true,
@@ -68,7 +73,7 @@ impl Notation {
         markup: true,
         ..Self::JAVASCRIPT
     };
-    /// All of them.
+    /// Those of the samples that providers publish.
     pub const ALL: [Self; 5] = [
         Self::VERBATIM,
         Self::JAVASCRIPT,
@@ -84,10 +89,43 @@ impl Notation {
         out.push('"');
     }
 
+    fn write_scalar(self, scalar: Json<'_>, out: &mut String) {
+        let text = if self.verbatim { None } else { scalar.text() };
+        match text {
+            Some(text) => self.write_string(&text, out),
+            None => out.push_str(scalar.verbatim()),
+        }
+    }
+
     /// Writes what stands between the quotes of a string.
     pub fn write_text(self, text: &str, out: &mut String) {
-        for letter in text.chars() {
-            self.write_letter(letter, out);
+        let mut rest = text;
+        // Most of a text is written as it is: it is copied in runs.
+        while let Some((plain, after)) = rest
+            .bytes()
+            .position(|byte| self.may_escape(byte))
+            .and_then(|at| rest.split_at_checked(at))
+        {
+            out.push_str(plain);
+            let mut letters = after.chars();
+            if let Some(letter) = letters.next() {
+                self.write_letter(letter, out);
+            }
+            rest = letters.as_str();
+        }
+        out.push_str(rest);
+    }
+
+    /// Whether a letter that begins with this byte may be written otherwise.
+    const fn may_escape(self, byte: u8) -> bool {
+        match byte {
+            0..=0x1f | b'"' | b'\\' => true,
+            b'/' => self.slash,
+            // U+2028 begins with 0xe2.
+            b'<' | b'>' | b'&' | 0xe2 if self.markup => true,
+            0x7f => self.delete,
+            0x80.. => self.beyond_ascii,
+            _ => false,
         }
     }
 
@@ -118,16 +156,75 @@ fn write_escape(letter: char, out: &mut String) {
     }
 }
 
-/// A document with its members in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Canonical<'a>(Vec<Token<'a>>);
+/// What stands between the tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    comma: &'static str,
+    colon: &'static str,
+    /// Blanks per level, each member and element on its own line.
+    indent: Option<usize>,
+}
 
+impl Layout {
+    /// Nothing.
+    pub const COMPACT: Self = Self {
+        comma: ",",
+        colon: ":",
+        indent: None,
+    };
+    /// A blank behind each comma and colon: Python's `json.dumps`.
+    pub const SPACED: Self = Self {
+        comma: ", ",
+        colon: ": ",
+        indent: None,
+    };
+    /// Lines indented by two blanks per level.
+    pub const INDENTED_2: Self = Self {
+        comma: ",",
+        colon: ": ",
+        indent: Some(2),
+    };
+    /// Lines indented by four.
+    pub const INDENTED_4: Self = Self {
+        indent: Some(4),
+        ..Self::INDENTED_2
+    };
+
+    fn write_line_break(self, levels: usize, out: &mut String) {
+        if let Some(indent) = self.indent {
+            out.push('\n');
+            for _ in 0..levels.saturating_mul(indent) {
+                out.push(' ');
+            }
+        }
+    }
+}
+
+/// A document that can be written anew: with its members sorted, unless it says
+/// otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canonical<'a> {
+    tokens: Vec<Token<'a>>,
+    /// Bytes that it came in.
+    len: usize,
+}
+
+/// What stands between two of them follows from both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token<'a> {
-    /// A bracket, comma or colon.
-    Mark(char),
+    Open(char),
+    Close(char),
     Name(Cow<'a, str>),
     Scalar(Json<'a>),
+}
+
+/// What was written last.
+#[derive(Clone, Copy)]
+enum Last {
+    /// Nothing that a value has to be told from: the start, or a name.
+    Nothing,
+    Open,
+    Value,
 }
 
 impl<'a> Canonical<'a> {
@@ -138,26 +235,70 @@ impl<'a> Canonical<'a> {
     /// differently; when it is nested too deeply or holds too much (see also
     /// [`MOST_SORTED`](crate::json::MOST_SORTED)).
     pub fn of(document: Json<'a>) -> Result<Self, &'static str> {
+        Self::read(document, true)
+    }
+
+    /// Leaves the members in the order they came in.
+    ///
+    /// # Errors
+    /// When it is nested too deeply or holds too much.
+    pub fn unsorted(document: Json<'a>) -> Result<Self, &'static str> {
+        Self::read(document, false)
+    }
+
+    fn read(document: Json<'a>, is_sorted: bool) -> Result<Self, &'static str> {
         let mut tokens = Vec::new();
-        walk(document, MOST_LEVELS, &mut tokens)?;
-        Ok(Self(tokens))
+        walk(document, MOST_LEVELS, is_sorted, &mut tokens)?;
+        let len = document.verbatim().len();
+        Ok(Self { tokens, len })
     }
 
     /// The document as text.
     #[must_use]
     pub fn written(&self, notation: Notation) -> String {
-        let mut out = String::new();
-        for token in &self.0 {
-            match token {
-                Token::Mark(mark) => out.push(*mark),
-                Token::Name(name) => notation.write_string(name, &mut out),
-                Token::Scalar(scalar) => match scalar.text() {
-                    Some(text) if !notation.verbatim => {
-                        notation.write_string(&text, &mut out);
-                    }
-                    _ => out.push_str(scalar.verbatim()),
-                },
+        self.laid_out(notation, Layout::COMPACT)
+    }
+
+    /// The document as text with this between its tokens.
+    #[must_use]
+    pub fn laid_out(&self, notation: Notation, layout: Layout) -> String {
+        let mut out = String::with_capacity(self.len);
+        let mut levels = 0_usize;
+        let mut last = Last::Nothing;
+        for token in &self.tokens {
+            if let Token::Close(mark) = token {
+                levels = levels.saturating_sub(1);
+                if matches!(last, Last::Value) {
+                    layout.write_line_break(levels, &mut out);
+                }
+                out.push(*mark);
+                last = Last::Value;
+                continue;
             }
+            match last {
+                Last::Nothing => {}
+                Last::Open => layout.write_line_break(levels, &mut out),
+                Last::Value => {
+                    out.push_str(layout.comma);
+                    layout.write_line_break(levels, &mut out);
+                }
+            }
+            last = match token {
+                Token::Open(mark) | Token::Close(mark) => {
+                    out.push(*mark);
+                    levels = levels.saturating_add(1);
+                    Last::Open
+                }
+                Token::Name(name) => {
+                    notation.write_string(name, &mut out);
+                    out.push_str(layout.colon);
+                    Last::Nothing
+                }
+                Token::Scalar(scalar) => {
+                    notation.write_scalar(*scalar, &mut out);
+                    Last::Value
+                }
+            };
         }
         out
     }
@@ -166,6 +307,7 @@ impl<'a> Canonical<'a> {
 fn walk<'a>(
     value: Json<'a>,
     levels: usize,
+    is_sorted: bool,
     tokens: &mut Vec<Token<'a>>,
 ) -> Result<(), &'static str> {
     const TOO_DEEP: &str = "it is nested too deeply";
@@ -175,30 +317,26 @@ fn walk<'a>(
     }
     if let Some(object) = value.object() {
         let levels = levels.checked_sub(1).ok_or(TOO_DEEP)?;
-        let members = object
-            .sorted()
-            .ok_or("it has two members of one name, or too many")?;
-        tokens.push(Token::Mark('{'));
-        for (at, (name, member)) in members.into_iter().enumerate() {
-            if at > 0 {
-                tokens.push(Token::Mark(','));
-            }
+        let members = if is_sorted {
+            let sorted = object.sorted();
+            sorted.ok_or("it has two members of one name, or too many")?
+        } else {
+            object.members()
+        };
+        tokens.reserve(members.len().saturating_mul(2).saturating_add(2));
+        tokens.push(Token::Open('{'));
+        for (name, member) in members {
             tokens.push(Token::Name(name));
-            tokens.push(Token::Mark(':'));
-            walk(member, levels, tokens)?;
+            walk(member, levels, is_sorted, tokens)?;
         }
-        tokens.push(Token::Mark('}'));
+        tokens.push(Token::Close('}'));
     } else if value.is_array() {
         let levels = levels.checked_sub(1).ok_or(TOO_DEEP)?;
-        tokens.push(Token::Mark('['));
-        let elements = value.elements(MOST_TOKENS).ok_or(TOO_MUCH)?;
-        for (at, element) in elements.into_iter().enumerate() {
-            if at > 0 {
-                tokens.push(Token::Mark(','));
-            }
-            walk(element, levels, tokens)?;
+        tokens.push(Token::Open('['));
+        for element in value.elements(MOST_TOKENS).ok_or(TOO_MUCH)? {
+            walk(element, levels, is_sorted, tokens)?;
         }
-        tokens.push(Token::Mark(']'));
+        tokens.push(Token::Close(']'));
     } else {
         tokens.push(Token::Scalar(value));
     }

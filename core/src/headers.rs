@@ -26,6 +26,19 @@ impl Headers {
         self.push(name, value);
     }
 
+    /// Adds a value to the field of that name, behind a comma, as the runtime joins
+    /// repeated fields; adds the field when it is not there.
+    pub fn join(&mut self, name: &str, value: &str) {
+        let place = self
+            .0
+            .iter_mut()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        match place {
+            Some((_, known)) => known.extend([", ", value]),
+            None => self.push(name, value),
+        }
+    }
+
     /// Drops every field of that name.
     pub fn remove(&mut self, name: &str) {
         self.0
@@ -64,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_in_any_case_and_set_replaces() {
+    fn names_are_found_in_any_case_set_replaces_and_join_adds() {
         let mut headers: Headers = [("Secure-Token", "a"), ("X-A", "1"), ("x-a", "2")]
             .into_iter()
             .collect();
@@ -72,5 +85,9 @@ mod tests {
         headers.set("X-A", "3");
         assert_eq!(headers.iter().filter(|(name, _)| *name == "x-a").count(), 1);
         assert_eq!(headers.get("x-a"), Some("3"));
+        headers.join("x-A", "4");
+        headers.join("X-B", "5");
+        assert_eq!(headers.get("x-a"), Some("3, 4"));
+        assert_eq!(headers.get("x-b"), Some("5"));
     }
 }

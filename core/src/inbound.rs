@@ -2,6 +2,7 @@
 //! [`providers::authenticate`](crate::providers::authenticate) and nothing else.
 
 use crate::headers::Headers;
+use std::borrow::Cow;
 
 /// A request as it came to `/in/{webhook_id}`.
 #[derive(Clone, Debug, Default)]
@@ -27,31 +28,52 @@ impl Inbound {
     pub fn content(&self) -> &[u8] {
         self.decoded.as_deref().unwrap_or(&self.body)
     }
+
+    /// Whether the body is said to be compressed with gzip.
+    #[must_use]
+    pub fn is_gzipped(&self) -> bool {
+        self.headers
+            .get("content-encoding")
+            .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
+    }
 }
 
-/// Why a request was not taken for authentic. The sender sees none of it.
+/// Why a request was not taken for authentic. The sender sees none of it; the operator
+/// reads what is wrong and how to mend it, and never a secret, the signature that would
+/// have been right, or what the body says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The webhook has no usable secret: nothing can be proven.
-    #[error("the webhook has no secret, so nothing can prove the sender")]
+    #[error(
+        "the webhook has no secret that could prove the sender: none is set, or what is set \
+         cannot be decoded where it has to be base64 behind whsec_"
+    )]
     NoSecret,
     /// The header that carries the credential or signature is not there.
-    #[error("the header {0} is missing or empty")]
+    #[error(
+        "{0} is missing or empty: check that the sender is set up to prove itself in this way, \
+         and that nothing on the way drops it"
+    )]
     MissingHeader(String),
     /// It is there but cannot be read.
-    #[error("the header {header} cannot be read: {why}")]
+    #[error("{header} cannot be read: {why}")]
     MalformedHeader {
         /// Its name.
         header: String,
         /// What is wrong with its form.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// It holds only signature versions that are not known.
-    #[error("the header {0} holds no signature of a known version")]
+    #[error(
+        "{0} holds no signature of a version that proves anything: the sender has to sign with \
+         version v1"
+    )]
     UnknownVersion(String),
     /// The signed time is too far in the past.
     #[error(
-        "the request was signed {age_seconds} s ago, more than the {tolerance_seconds} s allowed"
+        "the request was signed {age_seconds} s ago, more than the {tolerance_seconds} s allowed: \
+         it came late or is a replay, or its time is in another unit; where later tries keep the \
+         time of the first, raise tolerance_seconds"
     )]
     StaleTimestamp {
         /// How old it is.
@@ -60,16 +82,40 @@ pub enum Refusal {
         tolerance_seconds: i64,
     },
     /// The signed time is too far in the future.
-    #[error("the request was signed {ahead_seconds} s in the future; check the clocks")]
+    #[error(
+        "the request was signed {ahead_seconds} s in the future: check the sender's clock, and \
+         whether its time is in seconds or milliseconds"
+    )]
     FutureTimestamp {
         /// How far ahead it is.
         ahead_seconds: i64,
     },
     /// Nothing matched.
-    #[error("no secret of this webhook matches: the secret is wrong or the body was altered")]
+    #[error(
+        "no secret of this webhook fits: compare it with the one at the sender; where they are \
+         the same, something on the way alters what is signed"
+    )]
     WrongSecretOrAlteredBody,
+    /// The signature is the right one, written otherwise than this provider does.
+    #[error("the signature in {header} is right but not as it has to be: {why}")]
+    EncodingMismatch {
+        /// The header, or where else it stands.
+        header: String,
+        /// What it is and what it has to be.
+        why: &'static str,
+    },
+    /// The signature is the right one of the same JSON in other bytes.
+    #[error(
+        "the signature is that of the same JSON {spelling}: something between the sender and \
+         here, such as a proxy or a framework, reads the body and writes it anew; have it pass \
+         on the bytes as they came"
+    )]
+    ReserializedBody {
+        /// How the bytes were written that were signed.
+        spelling: &'static str,
+    },
     /// The scheme signs JSON, and this is not JSON (or has duplicate keys).
-    #[error("the signed body cannot be read as JSON: {0}")]
+    #[error("what is signed is JSON, and the body cannot be read as such: {0}")]
     NotJson(String),
 }
 
@@ -85,6 +131,8 @@ impl Refusal {
             Self::StaleTimestamp { .. } => "stale_timestamp",
             Self::FutureTimestamp { .. } => "future_timestamp",
             Self::WrongSecretOrAlteredBody => "wrong_secret_or_altered_body",
+            Self::EncodingMismatch { .. } => "encoding_mismatch",
+            Self::ReserializedBody { .. } => "reserialized_body",
             Self::NotJson(_) => "not_json",
         }
     }

@@ -5,12 +5,14 @@
 //! [`relay`] says. What operators configure is [`webhook::Webhook`], kept by the
 //! [`registry`].
 
+pub mod alert;
 pub mod allowance;
 pub mod canonical_json;
 pub mod database;
 pub mod delivery;
 pub mod destination_url;
 pub mod event;
+pub mod explain;
 pub mod filter;
 pub mod form;
 pub mod headers;
@@ -23,6 +25,7 @@ pub mod problem;
 pub mod providers;
 pub mod query;
 pub mod receive;
+pub mod refusals;
 pub mod registry;
 pub mod relay;
 pub mod request_url;

@@ -10,6 +10,7 @@ use crate::{
     event::{DedupeKey, Envelope, NewEvent, Summary},
     ids::{DestinationId, EventId, Sequence, WebhookId},
     mailbox::view::EventQuery,
+    refusals::Refused,
     webhook::Webhook,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -234,6 +235,19 @@ pub enum MailboxRequest {
         /// Only to this destination; all of them when absent.
         destination: Option<DestinationId>,
     },
+    /// Keep these refused requests, in the order they came.
+    Refused(Vec<Refused>),
+    /// The refused requests that are kept.
+    Refusals,
+    /// End every delivery of an event that is pending.
+    Cancel(Sequence),
+    /// Forget an event, and that it was ever seen.
+    Delete(Sequence),
+    /// Somebody comes by: a lost alarm is set again, and what is over its time is
+    /// pruned.
+    Visit,
+    /// Deliver all again that match, or say how far that is.
+    ResendAll(EventQuery),
 }
 
 /// What a Mailbox answers to a [`MailboxRequest`].
@@ -249,6 +263,28 @@ pub enum MailboxReply {
     Queued(u32),
     /// There is no such event (or destination).
     NotFound,
+    /// The refused requests that are kept: the body of the API's answer.
+    Refusals(String),
+    /// The Mailbox knows no configuration: configure it, then ask again.
+    Unconfigured,
+    /// It was deleted.
+    Deleted {
+        /// The JSON that it is shown as.
+        event: String,
+        /// Its key: a marker in KV goes by it.
+        key: DedupeKey,
+    },
+    /// There is nothing to send again: the payload is not kept any more.
+    PayloadGone,
+    /// When to come by again (Unix milliseconds); `None` when there is no need.
+    VisitAt(Option<i64>),
+    /// How far a resend of many is.
+    Resending {
+        /// Deliveries queued so far.
+        queued: u32,
+        /// All that match have been gone through.
+        done: bool,
+    },
 }
 
 /// A page of one Mailbox's events, newest first. What is shown of each is written
@@ -286,6 +322,17 @@ pub enum RegistryRequest {
     Delete(WebhookId),
     /// Delete all with this destination URL.
     DeleteByUrl(String),
+    /// Hold relaying, or go on with it.
+    Pause(WebhookId, bool),
+    /// Something has come to a Mailbox: it is to be visited.
+    Note {
+        /// Its webhook.
+        webhook: WebhookId,
+        /// Which shard.
+        shard: u8,
+    },
+    /// Visit all that is to be visited.
+    MakeRound,
 }
 
 /// An operator's JSON and where it came in.
@@ -325,6 +372,8 @@ pub enum RegistryReply {
     NotFound,
     /// What was sent cannot be accepted.
     Invalid(Vec<Mistake>),
+    /// Done.
+    Done,
 }
 
 /// Which secrets an answer shows in full.
@@ -445,6 +494,26 @@ mod tests {
             "01030201000201"
         );
         assert_eq!(pinned(to_bytes(&MailboxReply::Queued(2))), "010302");
+        assert_eq!(pinned(to_bytes(&MailboxReply::NotFound)), "0104");
+        assert_eq!(
+            pinned(to_bytes(&MailboxReply::Refusals("[]".into()))),
+            "0105025b5d"
+        );
+        assert_eq!(pinned(to_bytes(&MailboxReply::Unconfigured)), "0106");
+        let refused = Refused {
+            at: crate::time::Timestamp::from_millis(1_795_158_000_123),
+            json: "{}".into(),
+        };
+        // Stored as well.
+        assert_eq!(
+            pinned(to_bytes(&vec![refused.clone()])),
+            "0101f6878afcbe68027b7d"
+        );
+        assert_eq!(
+            pinned(to_bytes(&MailboxRequest::Refused(vec![refused]))),
+            "010501f6878afcbe68027b7d"
+        );
+        assert_eq!(pinned(to_bytes(&MailboxRequest::Refusals)), "0106");
         assert_eq!(pinned(to_bytes(&RegistryReply::NotFound)), "0103");
     }
 

@@ -95,6 +95,17 @@ impl Problem {
         )
     }
 
+    /// 409: there is nothing to send again.
+    #[must_use]
+    pub fn payload_gone() -> Self {
+        Self::new(
+            409,
+            "payload_gone",
+            "The payload is not kept any more",
+            "It was removed after `retention_days`, so it cannot be sent again. The event itself is remembered till the end of `dedupe_days`.",
+        )
+    }
+
     /// 404 for a path that is not a route.
     #[must_use]
     pub fn route_not_found() -> Self {

@@ -4,6 +4,7 @@
 use crate::{
     delivery::Status,
     ids::{EventId, WebhookId},
+    json::Json,
     mailbox::view::EventQuery,
     problem::{FieldError, Problem},
     time::Timestamp,
@@ -29,25 +30,50 @@ pub fn list(query: &str) -> Result<(u32, Option<String>), Problem> {
     parameters.finish((per_page, cursor))
 }
 
-/// `GET /events`, and the filters of `POST /events/resend`.
+/// `GET /events`.
 ///
 /// # Errors
 /// 422 with every mistake.
 pub fn events(query: &str) -> Result<EventQuery, Problem> {
-    let mut parameters = Parameters::read(
-        query,
-        &[
-            "per_page",
-            "cursor",
-            "webhook_id",
+    read_events(Parameters::read(query, &EVENTS))
+}
+
+/// `POST /events/resend`: the filters of the list, as parameters or as an object of
+/// texts in the body. At least one; `status` is `failed` unless given.
+///
+/// # Errors
+/// 422 with every mistake.
+pub fn events_to_resend(query: &str, body: &[u8]) -> Result<EventQuery, Problem> {
+    let mut parameters = Parameters::read(query, &FILTERS);
+    parameters.read_object(body, &FILTERS);
+    if parameters.sent.is_empty() && parameters.mistakes.is_empty() {
+        parameters.mistake(
             "status",
-            "event",
-            "from",
-            "to",
-            "q",
-            "include",
-        ],
-    );
+            "is missing, as is every other filter: say which events are meant, such as status=failed",
+        );
+    }
+    let mut asked = read_events(parameters)?;
+    asked.per_page = 0;
+    asked.status = asked.status.or(Some(Status::Failed));
+    Ok(asked)
+}
+
+/// What narrows a list of events.
+const FILTERS: [&str; 6] = ["webhook_id", "status", "event", "from", "to", "q"];
+/// What a list of events takes.
+const EVENTS: [&str; 9] = [
+    "per_page",
+    "cursor",
+    "webhook_id",
+    "status",
+    "event",
+    "from",
+    "to",
+    "q",
+    "include",
+];
+
+fn read_events(mut parameters: Parameters) -> Result<EventQuery, Problem> {
     let asked = EventQuery {
         per_page: parameters.per_page(),
         before: parameters.parsed("cursor", EventId::parse, "is not a `next_cursor` of a list"),
@@ -115,6 +141,8 @@ fn status(text: &str) -> Option<Status> {
 struct Parameters {
     sent: Vec<(String, String)>,
     mistakes: Vec<FieldError>,
+    /// Mistakes are pointed at in the body.
+    in_body: bool,
 }
 
 impl Parameters {
@@ -122,6 +150,7 @@ impl Parameters {
         let mut parameters = Self {
             sent: Vec::new(),
             mistakes: Vec::new(),
+            in_body: false,
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -150,9 +179,39 @@ impl Parameters {
         parameters
     }
 
+    /// Reads an object of texts as if they were parameters.
+    fn read_object(&mut self, body: &[u8], known: &[&str]) {
+        let body = body.trim_ascii();
+        if body.is_empty() {
+            return;
+        }
+        self.in_body = true;
+        let Some(object) = Json::parse(body).and_then(Json::object) else {
+            self.mistake("", "is not a JSON object");
+            return;
+        };
+        for (name, value) in object.iter() {
+            if !known.contains(&name) {
+                let message = ["is not known: use ", &known.join(", ")].concat();
+                self.mistake(name, &message);
+            } else if self.sent.iter().any(|(sent, _)| sent == name) {
+                self.mistake(name, "is sent twice: send it once");
+            } else if let Some(text) = value.text() {
+                self.sent.push((name.to_owned(), text));
+            } else {
+                self.mistake(name, "must be text");
+            }
+        }
+    }
+
     fn mistake(&mut self, name: &str, message: &str) {
+        let sign = match (self.in_body, name) {
+            (false, _) => "?",
+            (true, "") => "",
+            (true, _) => "/",
+        };
         self.mistakes.push(FieldError {
-            pointer: format!("?{name}"),
+            pointer: [sign, name].concat(),
             message: message.to_owned(),
         });
     }
@@ -256,6 +315,35 @@ mod tests {
                 .map(|error| error.pointer)
                 .collect()
         })
+    }
+
+    #[test]
+    fn a_resend_of_many_takes_the_filters_as_parameters_or_as_an_object() {
+        let asked = events_to_resend("event=push", b"").unwrap();
+        assert_eq!(
+            (asked.status, asked.event.as_deref()),
+            (Some(Status::Failed), Some("push"))
+        );
+        let body = br#"{"status":"delivered","from":"2026-11-20T07:00:00Z","q":"DH1"}"#;
+        let asked = events_to_resend("", body).unwrap();
+        assert_eq!(asked.status, Some(Status::Delivered));
+        assert_eq!(
+            (asked.from, asked.q.as_deref()),
+            (Some(1_795_158_000_000), Some("DH1"))
+        );
+        for (query, body, pointer) in [
+            ("", "", "?status"),
+            ("", "{}", "/status"),
+            ("per_page=5", "", "?per_page"),
+            ("", "[]", ""),
+            ("", "{\"q\":1}", "/q"),
+            ("", "{\"x\":\"1\"}", "/x"),
+            ("", "{\"status\":\"lost\"}", "/status"),
+            ("status=failed", "{\"status\":\"failed\"}", "/status"),
+        ] {
+            let found = pointers(events_to_resend(query, body.as_bytes()));
+            assert_eq!(found, [pointer], "{query} {body}");
+        }
     }
 
     #[test]

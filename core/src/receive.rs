@@ -140,8 +140,22 @@ pub fn unauthenticated() -> Problem {
 /// # Errors
 /// Why the request is not taken for authentic; the sender only ever hears 401.
 pub fn receive(webhook: &Webhook, inbound: &Inbound, now: Timestamp) -> Result<Intake, Refusal> {
+    judge(webhook, inbound, now, None)
+}
+
+/// The same, with `dropped` for an operator who asks about the request: then the events
+/// are all that it holds, and `dropped` says which of them the filters drop.
+///
+/// # Errors
+/// Why the request is not taken for authentic.
+pub(crate) fn judge(
+    webhook: &Webhook,
+    inbound: &Inbound,
+    now: Timestamp,
+    dropped: Option<&mut Vec<usize>>,
+) -> Result<Intake, Refusal> {
     let authentic = providers::authenticate(webhook, inbound, now)?;
-    Ok(intake::take_in(&authentic))
+    Ok(intake::take_in(&authentic, dropped))
 }
 
 /// The provider's success answer, or the operator's own.

@@ -93,10 +93,41 @@ pub fn equal(expected: &[u8], presented: &[u8]) -> bool {
 #[must_use]
 pub fn decode(encoding: Encoding, text: &str) -> Option<Vec<u8>> {
     let bytes = match encoding {
-        Encoding::Hex => hex::decode(text).ok()?,
+        Encoding::Hex => {
+            // Into what is there already: collecting byte by byte is slower.
+            let mut bytes = vec![0; text.len().div_euclid(2)];
+            hex::decode_to_slice(text, &mut bytes).ok()?;
+            bytes
+        }
         Encoding::Base64 => STANDARD.decode(text).ok()?,
     };
     (!bytes.is_empty()).then_some(bytes)
+}
+
+/// Reads a signature in any notation and of any known length, to tell what is wrong
+/// with it: base64 also in the URL-safe alphabet and without padding. What is to prove
+/// something is read by [`decode`].
+#[must_use]
+pub fn decode_leniently(text: &str) -> Option<(Encoding, Vec<u8>)> {
+    // The longest is SHA-512 in hex.
+    if text.len() > 128 {
+        return None;
+    }
+    let is_whole = |bytes: &Vec<u8>| matches!(bytes.len(), 20 | 32 | 64);
+    let hex = decode(Encoding::Hex, text).filter(is_whole);
+    hex.map(|bytes| (Encoding::Hex, bytes)).or_else(|| {
+        let standard: String = text
+            .chars()
+            .map(|letter| match letter {
+                '-' => '+',
+                '_' => '/',
+                other => other,
+            })
+            .collect();
+        let bytes = SECRET_BASE64.decode(standard.as_str()).ok();
+        let bytes = bytes.filter(is_whole)?;
+        Some((Encoding::Base64, bytes))
+    })
 }
 
 /// Writes bytes: lower-case hex, or padded standard base64.
@@ -294,6 +325,40 @@ mod tests {
     }
 
     #[test]
+    fn signatures_in_any_notation_are_recognised_and_nothing_else() {
+        for length in [20, 32, 64] {
+            let bytes = vec![0xfb; length];
+            let (hex, base64) = (
+                encode(Encoding::Hex, &bytes),
+                encode(Encoding::Base64, &bytes),
+            );
+            let unpadded = base64.trim_end_matches('=').to_owned();
+            let url = unpadded.replace('+', "-").replace('/', "_");
+            assert_ne!(url, unpadded);
+            let read = |text: &str| decode_leniently(text);
+            assert_eq!(read(&hex), Some((Encoding::Hex, bytes.clone())));
+            assert_eq!(
+                read(&hex.to_uppercase()),
+                Some((Encoding::Hex, bytes.clone()))
+            );
+            for text in [base64, unpadded, url] {
+                assert_eq!(read(&text), Some((Encoding::Base64, bytes.clone())));
+                assert_eq!(read(&format!("{text} ")), None);
+            }
+        }
+        for other in [
+            "",
+            "ab",
+            "t",
+            &"00".repeat(21),
+            &"00".repeat(65),
+            &"A".repeat(1_000),
+        ] {
+            assert_eq!(decode_leniently(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn an_empty_key_or_signature_proves_nothing() {
         assert_eq!(keyed_hash(Algorithm::Sha256, b"", &[b"x"]), None);
         assert!(!equal(b"", b""));
@@ -353,6 +418,7 @@ mod tests {
                 prop_assert_eq!(decode(encoding, &encode(encoding, &bytes)), Some(bytes.clone()));
                 let _ = decode(encoding, &text);
             }
+            let _ = decode_leniently(&text);
             let _ = whsec_key(&Secret::new(text));
         }
     }

@@ -56,12 +56,35 @@ pub struct Webhook {
     /// at least the provider's own retry window: otherwise a captured request
     /// could be replayed.
     pub dedupe_days: u32,
+    /// Where the operator is told of what goes wrong; the station's address when there
+    /// is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_url: Option<String>,
+    /// An event that has been pending for so long is told of.
+    #[serde(
+        default = "usual_alert_after",
+        skip_serializing_if = "is_usual_alert_after"
+    )]
+    pub alert_after_minutes: u32,
     /// Mailboxes the events are spread over, 1 to 64, fixed at creation.
     pub shards: u8,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// Minutes after which the operator is told of an event that waits, when nothing else
+/// is set.
+pub(crate) const USUAL_ALERT_AFTER: u32 = 15;
+
+const fn usual_alert_after() -> u32 {
+    USUAL_ALERT_AFTER
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_usual_alert_after(minutes: &u32) -> bool {
+    *minutes == USUAL_ALERT_AFTER
 }
 
 impl Webhook {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tram_tests::{ADMIN_TOKEN, Answer, Station, Webhook};
 
 /// Every route that needs a token.
-const ROUTES: [(&str, &str); 14] = [
+const ROUTES: [(&str, &str); 16] = [
     ("GET", "/webhooks"),
     ("POST", "/webhooks"),
     ("DELETE", "/webhooks?webhook_url=https://shop.example/hook"),
@@ -14,6 +14,8 @@ const ROUTES: [(&str, &str); 14] = [
     ("PUT", "/webhooks/wh_00000000000000000000000000"),
     ("DELETE", "/webhooks/wh_00000000000000000000000000"),
     ("PATCH", "/webhooks/wh_00000000000000000000000000/toggle"),
+    ("GET", "/webhooks/wh_00000000000000000000000000/refusals"),
+    ("POST", "/webhooks/wh_00000000000000000000000000/explain"),
     ("GET", "/events"),
     ("GET", "/events/evt_1"),
     ("POST", "/events/evt_1/resend"),

@@ -32,8 +32,9 @@ fn no_more_rows_are_written_than_are_paid_for() {
         ("lone", 5),
         ("duplicate", 0),
         ("burst", 302),
-        ("third", 13),
+        ("third", 16),
         ("test", 4),
+        ("refusals", 3),
     ] {
         let answer = suite
             .client()

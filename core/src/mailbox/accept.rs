@@ -8,7 +8,8 @@
 use super::{
     Mailbox, MailboxError, clip,
     deliveries::{Deliveries, State},
-    resend, sql,
+    payload::Payload,
+    prune, resend, sql,
 };
 use crate::{
     database::{Database, Value},
@@ -112,6 +113,8 @@ impl Mailbox {
         }
         if stored.requeued {
             self.waiting.extend(destinations);
+            // Its payload may be back.
+            self.prune_at = None;
         }
         self.last = last.get();
         self.armed = stored.alarm.or(self.armed);
@@ -152,7 +155,7 @@ impl Mailbox {
                             .is_none_or(|known| known.status == Status::Failed)
                 });
             let alarm = if work && !config.is_paused {
-                self.arm(db, self.any_not_held(now), now)?
+                self.arm(db, self.any_earliest(now, now), now)?
             } else {
                 None
             };
@@ -176,7 +179,15 @@ impl Mailbox {
                     };
                     Taken::Test(id)
                 } else if let Some(known) = known {
-                    repeated(db, config, event, &known, now, &mut stored.requeued)?
+                    repeated(
+                        db,
+                        config,
+                        &accept.envelope,
+                        event,
+                        &known,
+                        now,
+                        &mut stored.requeued,
+                    )?
                 } else if let Some(numbers) =
                     insert(db, config, &accept.envelope, event, now, last)?
                 {
@@ -186,7 +197,15 @@ impl Mailbox {
                     // Twice in one request: the first has just been stored.
                     let known = find(db, &event.key)?
                         .ok_or(MailboxError::Unreadable("an event that is in the way"))?;
-                    repeated(db, config, event, &known, now, &mut stored.requeued)?
+                    repeated(
+                        db,
+                        config,
+                        &accept.envelope,
+                        event,
+                        &known,
+                        now,
+                        &mut stored.requeued,
+                    )?
                 };
                 stored.taken.push(taken);
             }
@@ -244,6 +263,7 @@ fn find(db: &impl Database, key: &DedupeKey) -> Result<Option<Known>, MailboxErr
 fn repeated(
     db: &impl Database,
     config: &Webhook,
+    envelope: &Envelope,
     event: &NewEvent,
     known: &Known,
     now: Timestamp,
@@ -272,6 +292,10 @@ fn repeated(
         }
         if queued {
             deliveries.save(db, known.event)?;
+            if !Payload::is_kept(db, known.event)? {
+                // It was over its time; here it is again.
+                restore(db, known.event, envelope, event)?;
+            }
             *requeued = true;
         }
     }
@@ -295,18 +319,7 @@ fn insert(
     last.set(number);
     let deliveries =
         Deliveries::fresh(config.destinations.iter().map(|destination| destination.id));
-    let envelope = sql::json(&changed(envelope, &event.header_changes))?;
-    let body = sql::blob(&event.body);
-    let envelope_bytes = match &envelope {
-        Value::Text(json) => json.len(),
-        _ => 0,
-    };
-    let inline = envelope_bytes.saturating_add(event.body.len()) <= INLINE_BYTES;
-    let (here, there) = if inline {
-        ((envelope, body), None)
-    } else {
-        ((Value::Null, Value::Null), Some((envelope, body)))
-    };
+    let (here, there) = places(envelope, event)?;
     // The key alone may be in the way. A number that is would be an error, not a
     // duplicate: an event must not be dropped for it.
     let inserted = db.run(
@@ -332,13 +345,63 @@ fn insert(
     if inserted.is_empty() {
         return Ok(None);
     }
-    if let Some((envelope, body)) = there {
-        db.run(
-            "INSERT INTO payloads (seq, envelope, body) VALUES (?, ?, ?)",
-            &[sql::sequence(number), envelope, body],
-        )?;
+    if let Some(payload) = there {
+        insert_payload(db, number, payload)?;
     }
     Ok(Some((number, before)))
+}
+
+/// An envelope and a body, or NULLs.
+type Columns = (Value, Value);
+
+/// A payload as it stands in the event's row, and in `payloads` when it is large.
+fn places(
+    envelope: &Envelope,
+    event: &NewEvent,
+) -> Result<(Columns, Option<Columns>), MailboxError> {
+    let envelope = sql::json(&changed(envelope, &event.header_changes))?;
+    let body = sql::blob(&event.body);
+    let envelope_bytes = match &envelope {
+        Value::Text(json) => json.len(),
+        _ => 0,
+    };
+    let inline = envelope_bytes.saturating_add(event.body.len()) <= INLINE_BYTES;
+    Ok(if inline {
+        ((envelope, body), None)
+    } else {
+        ((Value::Null, Value::Null), Some((envelope, body)))
+    })
+}
+
+fn insert_payload(
+    db: &impl Database,
+    event: Sequence,
+    (envelope, body): Columns,
+) -> Result<(), MailboxError> {
+    db.run(
+        "INSERT INTO payloads (seq, envelope, body) VALUES (?, ?, ?)",
+        &[sql::sequence(event), envelope, body],
+    )?;
+    Ok(())
+}
+
+/// Gives an event its payload again.
+fn restore(
+    db: &impl Database,
+    event: Sequence,
+    envelope: &Envelope,
+    again: &NewEvent,
+) -> Result<(), MailboxError> {
+    match places(envelope, again)? {
+        (_, Some(payload)) => insert_payload(db, event, payload)?,
+        ((envelope, body), None) => {
+            db.run(
+                "UPDATE events SET envelope = ?, body = ? WHERE seq = ?",
+                &[envelope, body, sql::sequence(event)],
+            )?;
+        }
+    }
+    prune::prune_again_from(db, event)
 }
 
 fn changed(envelope: &Envelope, changes: &[(String, Option<String>)]) -> Envelope {

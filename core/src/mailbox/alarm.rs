@@ -5,8 +5,12 @@
 //! corrects). It is set strictly in the future. A wake that finds nothing to do
 //! does nothing.
 
-use super::{MailboxError, Source, fresh::FirstAttempts, waiting};
-use crate::{database::Database, ids::DestinationId, time::Timestamp};
+use super::{MailboxError, Source, fresh::FirstAttempts, health::Health, waiting};
+use crate::{
+    database::Database,
+    ids::{DestinationId, Sequence},
+    time::Timestamp,
+};
 use std::time::Duration;
 
 /// In a run an alarm stands at most this far ahead: if the object dies, what was in
@@ -20,6 +24,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// How long it waits while something is due that it may not begin.
 const HELD_BACK: Duration = Duration::from_secs(1);
+/// A run with nothing under way goes on when it would be called again within this: to
+/// stay awake for so short a time costs less than an alarm.
+pub const LINGER: Duration = Duration::from_millis(999);
 /// An alarm this long overdue has been lost by the platform: it is set again.
 const LOST: Duration = Duration::from_secs(120);
 
@@ -51,9 +58,7 @@ impl super::Mailbox {
             .collect();
         for (key, source) in left {
             self.in_flight.remove(&key);
-            if source == Source::Event {
-                self.first_attempts.put(key.0, key.1);
-            }
+            self.give_back(key.0, key.1, source);
         }
     }
 
@@ -65,7 +70,7 @@ impl super::Mailbox {
     pub fn end_run(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
         self.running = false;
         let alarm = self
-            .wanted(db, now)?
+            .wake_at(db, now)?
             .map(|due| in_the_future(due, now))
             .filter(|at| self.armed != Some(*at));
         let oldest_out = self
@@ -73,6 +78,7 @@ impl super::Mailbox {
             .iter()
             .filter(|(_, source)| **source == Source::Event)
             .map(|((event, _), _)| *event)
+            .chain(self.unreadable.first().copied())
             .min();
         let cursor = self.first_attempts.cursor_to_persist(oldest_out);
         if alarm.is_none() && cursor.is_none() {
@@ -126,27 +132,21 @@ impl super::Mailbox {
         for (destination, event) in self.first_attempts.firsts() {
             if configured(destination) {
                 // A clock that went back must not keep a new event waiting.
-                consider(self.not_held(destination, event.at().min(now)));
+                consider(self.earliest(destination, event.at().min(now), now));
             } else {
                 consider(now);
             }
         }
         if let Some(event) = self.first_attempts.beyond(db, self.last)? {
-            consider(self.any_not_held(event.at().min(now)));
+            consider(self.any_earliest(event.at().min(now), now));
         }
         for destination in self.waiting.keys() {
-            // More rows than are in flight, so that one of them is not.
-            let out = self.in_flight_to(*destination);
-            for row in waiting::first(db, *destination, out.saturating_add(1))? {
-                if self.in_flight.has(&(row.event, *destination)) {
-                    continue;
-                }
+            if let Some(due) = self.waiting_due(db, *destination, now)? {
                 if configured(*destination) {
-                    consider(self.not_held(*destination, row.due));
+                    consider(self.earliest(*destination, due, now));
                 } else {
                     consider(now);
                 }
-                break;
             }
         }
         Ok(earliest)
@@ -167,21 +167,59 @@ impl super::Mailbox {
         })
     }
 
-    /// When `destination` may be sent to that would be at `due`.
-    pub(super) fn not_held(&self, destination: DestinationId, due: Timestamp) -> Timestamp {
-        self.holds
+    /// When the first of what waits for a destination is due, its health aside.
+    fn waiting_due(
+        &self,
+        db: &impl Database,
+        destination: DestinationId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, MailboxError> {
+        // More rows than are in flight, so that one of them is not.
+        let limit = self.not_to_be_leased(destination).saturating_add(1);
+        let rows = waiting::first(db, destination, limit)?;
+        let mut left = rows
+            .iter()
+            .filter(|row| self.may_be_leased(row.event, destination));
+        let Some(first) = left.next() else {
+            return Ok(None);
+        };
+        // Down: any may be the next probe. Back: all go, whenever they are due.
+        let release = self.health.get(&destination).and_then(Health::released_to);
+        let any = self.is_down(destination) || release.is_some();
+        Ok(Some(if any { first.due.min(now) } else { first.due }))
+    }
+
+    /// When what is due at `due` may be sent to `destination`.
+    pub(super) fn earliest(
+        &self,
+        destination: DestinationId,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Timestamp {
+        self.health
             .get(&destination)
-            .map_or(due, |until| due.max(*until))
+            .map_or(due, |health| health.earliest(due, now))
     }
 
     /// When the first of all destinations may be sent what is due at `due`.
-    pub(super) fn any_not_held(&self, due: Timestamp) -> Timestamp {
+    pub(super) fn any_earliest(&self, due: Timestamp, now: Timestamp) -> Timestamp {
         self.config
             .iter()
             .flat_map(|config| &config.destinations)
-            .map(|destination| self.not_held(destination.id, due))
+            .map(|destination| self.earliest(destination.id, due, now))
             .min()
             .unwrap_or(due)
+    }
+
+    /// Whether a row of `waiting` is neither out nor set aside.
+    pub(super) fn may_be_leased(&self, event: Sequence, destination: DestinationId) -> bool {
+        !self.in_flight.has(&(event, destination)) && !self.unreadable.has(&event)
+    }
+
+    /// How many rows of `waiting` may be in the way of one that can be leased.
+    pub(super) fn not_to_be_leased(&self, destination: DestinationId) -> usize {
+        self.in_flight_to(destination)
+            .saturating_add(self.unreadable.len())
     }
 
     /// How many attempts to a destination are out.
@@ -192,15 +230,24 @@ impl super::Mailbox {
             .count()
     }
 
-    /// When the object has to wake: for what is due, and for what is in flight.
-    fn wanted(
+    /// When the object has to wake: for what is due, for what is in flight, for pruning
+    /// or resending that is under way, and for what is to be told. It may have passed; `None` when there is no need.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn wake_at(
         &self,
         db: &impl Database,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, MailboxError> {
         let lease = (!self.in_flight.is_empty()).then(|| now.plus(LEASE));
         let due = self.next_due(db, now)?;
-        Ok(lease.into_iter().chain(due).min())
+        let prune = self.more_to_prune(now);
+        let resend = self.more_to_resend(now);
+        let alert = self.next_alert();
+        let tending = prune.into_iter().chain(resend).chain(alert);
+        let all = lease.into_iter().chain(due).chain(tending);
+        Ok(all.min())
     }
 
     /// Whether an alarm is set that will wake the object for what is due then.
@@ -227,7 +274,7 @@ impl super::Mailbox {
         let earlier = if certain || due <= now {
             None
         } else {
-            self.wanted(db, now)?
+            self.wake_at(db, now)?
         };
         let at = in_the_future(earlier.map_or(due, |earlier| earlier.min(due)), now);
         db.set_alarm(at)?;
@@ -240,7 +287,7 @@ impl super::Mailbox {
         db: &impl Database,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, MailboxError> {
-        match self.wanted(db, now)? {
+        match self.wake_at(db, now)? {
             Some(due) => self.arm(db, due, now),
             None => Ok(None),
         }

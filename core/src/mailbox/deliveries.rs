@@ -145,7 +145,7 @@ impl Record {
 }
 
 /// All deliveries of one event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Deliveries(pub(super) Vec<Record>);
 

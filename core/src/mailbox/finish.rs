@@ -2,31 +2,58 @@
 //!
 //! Rows written: taken at the first attempt 1; a failed first attempt 3 (the wait,
 //! its place in the index, the event); a further failure 2; the end of a delivery
-//! that waited 2 or 3.
+//! that waited 2 or 3. One more each time when what is known of the destination's
+//! health changes with it.
 
 use super::{
-    Mailbox, MailboxError, Source,
+    Mailbox, MailboxError,
     deliveries::{Deliveries, History, State},
-    lease::give_up_after,
+    health::{self, Health, Turn},
     waiting::{self, Waiting},
 };
 use crate::{
+    alert::Kind,
     database::Database,
     delivery::{Job, Status, Verdict},
     ids::{DestinationId, Sequence},
     retry,
-    time::Timestamp,
+    time::{HOUR, Timestamp},
     webhook::Webhook,
 };
+use std::time::Duration;
+
+/// After this long a delivery is given up.
+pub(super) fn give_up_after(config: &Webhook) -> Duration {
+    HOUR.saturating_mul(config.give_up_after_hours)
+}
 
 /// What the transaction did, for memory to follow once it is kept.
 #[derive(Default)]
 struct Outcome {
     /// It waits for another attempt.
     waits: bool,
+    /// It has failed for good.
+    failed: bool,
     /// The event had first attempts to make and has none now.
     settled: bool,
     alarm: Option<Timestamp>,
+}
+
+/// An attempt and what it changed of its destination's health.
+struct Attempted<'a> {
+    event: Sequence,
+    destination: DestinationId,
+    verdict: Verdict,
+    /// The destination is down: schedules stand still.
+    stands_still: bool,
+    health: &'a Health,
+}
+
+fn configured(config: &Webhook, destination: DestinationId) -> bool {
+    config
+        .destinations
+        .iter()
+        .any(|known| known.id == destination)
 }
 
 impl Mailbox {
@@ -55,15 +82,37 @@ impl Mailbox {
         let Some(config) = &self.config else {
             return Ok(());
         };
-        if let Some(until) = verdict
+        let before = self.health.get(&destination).cloned().unwrap_or_default();
+        let mut after = before.clone();
+        let held = verdict
             .not_before
-            .filter(|until| !verdict.taken && *until > now)
-        {
-            let until = self.not_held(destination, until);
-            self.holds.insert(destination, until);
+            .filter(|until| !verdict.taken && *until > now);
+        let mut turn = None;
+        if configured(config, destination) {
+            if verdict.taken {
+                turn = after.taken(self.last, now);
+            } else {
+                turn = after.failed(event, verdict.server_down, now);
+                if let Some(until) = held {
+                    after.hold(until);
+                }
+            }
         }
-        match db.atomically(|| self.record(db, config, event, destination, verdict, now, jitter)) {
+        let attempted = Attempted {
+            event,
+            destination,
+            verdict,
+            stands_still: before.is_down(),
+            health: &after,
+        };
+        let stored = db.atomically(|| {
+            health::save(db, destination, &before, &after)?;
+            self.record(db, config, attempted, now, jitter)
+        });
+        match stored {
             Ok(outcome) => {
+                after.unsure = false;
+                self.health.insert(destination, after);
                 if outcome.waits {
                     self.waiting.insert(destination, ());
                 }
@@ -71,13 +120,31 @@ impl Mailbox {
                     self.first_attempts.settled();
                 }
                 self.armed = outcome.alarm.or(self.armed);
+                if outcome.failed {
+                    self.tell_of_end(State::Failed, destination, event);
+                }
+                match turn {
+                    Some(Turn::Down) => self.tell(Kind::DestinationDown, destination, 1, None),
+                    Some(Turn::Recovered) => {
+                        // The one that got through, and all that waits behind it.
+                        let waiting = self.pending_for(db, destination).unwrap_or(0);
+                        let released = waiting.saturating_add(1);
+                        self.tell(Kind::DestinationRecovered, destination, released, None);
+                    }
+                    None => {}
+                }
                 Ok(())
             }
             Err(error) => {
                 // It may have stuck: the delivery may be in either place.
-                if source == Source::Event {
-                    self.first_attempts.put(event, destination);
+                self.give_back(event, destination, source);
+                let mut health = before;
+                health.unsure = true;
+                // What was asked for binds, written down or not.
+                if let Some(until) = held {
+                    health.hold(until);
                 }
+                self.health.insert(destination, health);
                 self.waiting.insert(destination, ());
                 self.armed = None;
                 Err(error)
@@ -85,17 +152,21 @@ impl Mailbox {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the whole of one decision")]
     fn record(
         &self,
         db: &impl Database,
         config: &Webhook,
-        event: Sequence,
-        destination: DestinationId,
-        verdict: Verdict,
+        attempted: Attempted<'_>,
         now: Timestamp,
         jitter: f64,
     ) -> Result<Outcome, MailboxError> {
+        let Attempted {
+            event,
+            destination,
+            verdict,
+            stands_still,
+            health,
+        } = attempted;
         let Some(mut deliveries) = Deliveries::load(db, event)? else {
             return Ok(Outcome::default());
         };
@@ -119,23 +190,23 @@ impl Mailbox {
             (new, record.history())
         });
         history.push(verdict.attempt);
-        row.tries = row.tries.saturating_add(1);
 
+        let end = row.since.plus(give_up_after(config));
         let next = if verdict.taken {
             Err(State::Delivered)
         } else if record.state.status() != Status::Pending {
             // Ended while it was out: the attempt is kept, the end stands.
             Err(record.state)
-        } else if !config
-            .destinations
-            .iter()
-            .any(|known| known.id == destination)
-        {
+        } else if !configured(config, destination) {
             Err(State::Cancelled)
+        } else if now >= end {
+            Err(State::Failed)
+        } else if stands_still {
+            // A probe: it tells of the server, and costs the delivery nothing.
+            Ok(row.due)
         } else {
-            let end = row.since.plus(give_up_after(config));
+            row.tries = row.tries.saturating_add(1);
             retry::next_delay(&config.retry, row.tries, jitter)
-                .filter(|_| now < end)
                 .map(|delay| {
                     let scheduled = now.plus(delay);
                     verdict
@@ -150,9 +221,6 @@ impl Mailbox {
             Ok(due) => {
                 row.due = due;
                 outcome.waits = true;
-                if !self.running && !config.is_paused {
-                    outcome.alarm = self.arm(db, self.not_held(destination, due), now)?;
-                }
                 if waited {
                     waiting::postpone(db, destination, &row, &history)?;
                 } else {
@@ -162,6 +230,7 @@ impl Mailbox {
                 }
             }
             Err(state) => {
+                outcome.failed = state == State::Failed && record.state != State::Failed;
                 record.set(state, history);
                 if waited {
                     waiting::remove(db, destination, event)?;
@@ -170,6 +239,15 @@ impl Mailbox {
             }
         }
         outcome.settled = was_fresh && !deliveries.is_fresh();
+        if !self.running && !config.is_paused && (outcome.waits || health.is_paced()) {
+            // Down: any may be the next probe. Back: all go.
+            let due = if health.is_down() || health.is_paced() {
+                now
+            } else {
+                row.due
+            };
+            outcome.alarm = self.arm(db, health.earliest(due, now), now)?;
+        }
         Ok(outcome)
     }
 
@@ -182,7 +260,7 @@ impl Mailbox {
         destination: DestinationId,
         state: State,
     ) -> Result<(), MailboxError> {
-        let settled = db.atomically(|| -> Result<bool, MailboxError> {
+        let ended = db.atomically(|| -> Result<bool, MailboxError> {
             let waited = waiting::load(db, destination, event)?;
             if waited.is_some() {
                 waiting::remove(db, destination, event)?;
@@ -200,10 +278,18 @@ impl Mailbox {
                 deliveries.save(db, event)?;
             }
             Ok(was_fresh && !deliveries.is_fresh())
-        })?;
+        });
+        let settled = match ended {
+            Ok(settled) => settled,
+            Err(error) => {
+                self.set_aside(event, error)?;
+                false
+            }
+        };
         if settled {
             self.first_attempts.settled();
         }
+        self.tell_of_end(state, destination, event);
         Ok(())
     }
 }

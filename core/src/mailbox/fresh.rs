@@ -65,6 +65,11 @@ impl FirstAttempts {
         })
     }
 
+    /// No first attempt is to be made of an event before this one.
+    pub(super) const fn not_before(&self) -> Sequence {
+        self.persisted
+    }
+
     /// Whether everything up to the last event is known.
     pub(super) fn is_caught_up(&self, last: Sequence) -> bool {
         self.scanned_to > last
@@ -97,10 +102,20 @@ impl FirstAttempts {
         let mut scan = Scan {
             to: sql::after(last),
             excess: Vec::new(),
+            unreadable: Vec::new(),
         };
         for row in &rows {
             let event = sql::read_sequence(row, 0)?;
-            let deliveries: Deliveries = sql::read_json(row, 1, "an event's deliveries")?;
+            if rows.len() >= SCAN {
+                scan.to = sql::after(event);
+            }
+            let deliveries: Deliveries = match sql::read_json(row, 1, "an event's deliveries") {
+                Ok(deliveries) => deliveries,
+                Err(error) => {
+                    scan.unreadable.push((event, error));
+                    continue;
+                }
+            };
             for record in &deliveries.0 {
                 if record.state != State::Fresh {
                     continue;
@@ -110,9 +125,6 @@ impl FirstAttempts {
                 } else {
                     scan.excess.push((event, record.destination));
                 }
-            }
-            if rows.len() >= SCAN {
-                scan.to = sql::after(event);
             }
         }
         Ok(scan)
@@ -174,6 +186,19 @@ impl FirstAttempts {
         self.ready.get(&destination)?.first().copied()
     }
 
+    /// The oldest of a destination behind that event.
+    pub(super) fn next_after(
+        &self,
+        destination: DestinationId,
+        event: Sequence,
+    ) -> Option<Sequence> {
+        self.ready
+            .get(&destination)?
+            .keys()
+            .copied()
+            .find(|known| *known > event)
+    }
+
     /// The oldest of each destination that has any.
     pub(super) fn firsts(&self) -> impl Iterator<Item = (DestinationId, Sequence)> {
         self.ready
@@ -214,6 +239,8 @@ pub(super) struct Scan {
     pub(super) to: Sequence,
     /// First attempts for which there was no room.
     pub(super) excess: Vec<(Sequence, DestinationId)>,
+    /// Events that cannot be read.
+    pub(super) unreadable: Vec<(Sequence, MailboxError)>,
 }
 
 fn first_fresh(db: &impl Database, from: Sequence) -> Result<Option<Sequence>, MailboxError> {

@@ -13,7 +13,7 @@ use crate::{
     delivery::Attempt,
     event::Envelope,
     ids::{EventId, Sequence},
-    providers,
+    refusals,
     secret::Secret,
     time::Timestamp,
     webhook::Webhook,
@@ -22,6 +22,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{collections::BTreeMap, time::Duration};
 
 const COLUMNS: &str = "seq, status, test, conflicts, key, name, object_id, summary, deliveries";
+
+/// Later than any clock of ours.
+const END_OF_TIME: Timestamp = Timestamp::from_millis(i64::MAX);
 
 /// A delivery with its attempts, wherever they stand.
 struct Told {
@@ -45,32 +48,7 @@ impl Mailbox {
         let per_page = usize::try_from(query.per_page.clamp(1, 100)).unwrap_or(100);
         let mut sql = ["SELECT ", COLUMNS, " FROM events WHERE seq < ?"].concat();
         let mut values = vec![sql::sequence(self.upper_bound(config, query))];
-        let mut narrow = |condition: &str, value: Value| {
-            sql.push_str(" AND ");
-            sql.push_str(condition);
-            values.push(value);
-        };
-        if let Some(from) = query.from {
-            let from = Sequence::first_at(Timestamp::from_millis(from));
-            narrow("seq >= ?", sql::sequence(from));
-        }
-        if let Some(status) = query.status {
-            narrow("status = ?", sql::text(sql::status(status)));
-        }
-        if let Some(name) = &query.event {
-            narrow("name = ?", sql::text(name));
-        }
-        if let Some(q) = query.q.as_ref().filter(|q| !q.is_empty()) {
-            // LIKE takes 50 bytes at most. A line break between the fields keeps a
-            // match within one of them.
-            narrow(
-                "instr(lower(ifnull(json_extract(summary, '$.transaction_id'), '') || char(10) \
-                 || ifnull(json_extract(summary, '$.description'), '') || char(10) \
-                 || ifnull(json_extract(summary, '$.account'), '') || char(10) \
-                 || ifnull(json_extract(summary, '$.amount'), '')), lower(?)) > 0",
-                sql::text(q),
-            );
-        }
+        narrow(query, &mut sql, &mut values);
         sql.push_str(" ORDER BY seq DESC LIMIT ?");
         values.push(sql::size(per_page.saturating_add(1)));
 
@@ -121,7 +99,7 @@ impl Mailbox {
         )?;
         let payload = payload
             .first()
-            .map_or(Ok(None), |row| Payload::read(db, event, row))?;
+            .and_then(|row| Payload::read(db, event, row).ok().flatten());
         if let Some(payload) = payload {
             view.headers = Some(headers(config, &payload.envelope));
             view.query = Some(payload.envelope.query);
@@ -136,7 +114,7 @@ impl Mailbox {
     /// The number below which the page's events are. Ids sort by number, webhook,
     /// shard: where a page of several Mailboxes ended at another's event, one of the
     /// same number here may still be to come.
-    fn upper_bound(&self, config: &Webhook, query: &EventQuery) -> Sequence {
+    pub(super) fn upper_bound(&self, config: &Webhook, query: &EventQuery) -> Sequence {
         let before = query.before.map(|before| {
             let twin = EventId {
                 sequence: before.sequence,
@@ -165,11 +143,13 @@ impl Mailbox {
         row: &Row,
     ) -> Result<(EventView, Vec<Told>), MailboxError> {
         let event = sql::read_sequence(row, 0)?;
-        let stored: Deliveries = sql::read_json(row, 8, "an event's deliveries")?;
+        // One that cannot be read must not hide the others, nor itself.
+        let stored: Deliveries =
+            sql::read_json(row, 8, "an event's deliveries").unwrap_or_default();
         let told = stored
             .0
             .into_iter()
-            .map(|record| tell(db, event, record))
+            .map(|record| self.told(db, event, record))
             .collect::<Result<Vec<_>, MailboxError>>()?;
         let attempts = told
             .iter()
@@ -198,7 +178,7 @@ impl Mailbox {
             attempts,
             last_status_code: last.and_then(|attempt| attempt.status_code),
             next_attempt_at: next.map(Timestamp::to_rfc3339),
-            summary: sql::read_json(row, 7, "an event's summary")?,
+            summary: sql::read_json(row, 7, "an event's summary").unwrap_or_default(),
             headers: None,
             query: None,
             body: None,
@@ -207,24 +187,31 @@ impl Mailbox {
         };
         Ok((view, told))
     }
-}
 
-fn tell(db: &impl Database, event: Sequence, record: Record) -> Result<Told, MailboxError> {
-    let waiting = match record.state {
-        State::Waiting => waiting::load(db, record.destination, event)?,
-        _ => None,
-    };
-    let due = match (&waiting, record.state) {
-        (Some((row, _)), _) => Some(row.due),
-        (None, State::Fresh) => Some(event.at()),
-        _ => None,
-    };
-    let history = waiting.map_or_else(|| record.history(), |(_, history)| history);
-    Ok(Told {
-        record,
-        history,
-        due,
-    })
+    fn told(
+        &self,
+        db: &impl Database,
+        event: Sequence,
+        record: Record,
+    ) -> Result<Told, MailboxError> {
+        let waiting = match record.state {
+            State::Waiting => waiting::load(db, record.destination, event)?,
+            _ => None,
+        };
+        let due = match (&waiting, record.state) {
+            (Some((row, _)), _) => Some(row.due),
+            (None, State::Fresh) => Some(event.at()),
+            _ => None,
+        };
+        // Of one that is down or asked for patience, when it may be tried at the earliest.
+        let due = due.map(|due| self.earliest(record.destination, due, END_OF_TIME));
+        let history = waiting.map_or_else(|| record.history(), |(_, history)| history);
+        Ok(Told {
+            record,
+            history,
+            due,
+        })
+    }
 }
 
 fn deliveries(config: &Webhook, told: Vec<Told>) -> Vec<DeliveryView> {
@@ -248,17 +235,42 @@ fn deliveries(config: &Webhook, told: Vec<Told>) -> Vec<DeliveryView> {
         .collect()
 }
 
+/// Adds what the query asks for to a statement that has a WHERE.
+pub(super) fn narrow(query: &EventQuery, sql: &mut String, values: &mut Vec<Value>) {
+    let mut narrow = |condition: &str, value: Value| {
+        sql.push_str(" AND ");
+        sql.push_str(condition);
+        values.push(value);
+    };
+    if let Some(from) = query.from {
+        let from = Sequence::first_at(Timestamp::from_millis(from));
+        narrow("seq >= ?", sql::sequence(from));
+    }
+    if let Some(status) = query.status {
+        narrow("status = ?", sql::text(sql::status(status)));
+    }
+    if let Some(name) = &query.event {
+        narrow("name = ?", sql::text(name));
+    }
+    if let Some(q) = query.q.as_ref().filter(|q| !q.is_empty()) {
+        // LIKE takes 50 bytes at most. A line break between the fields keeps a
+        // match within one of them.
+        narrow(
+            "instr(lower(ifnull(json_extract(summary, '$.transaction_id'), '') || char(10) \
+             || ifnull(json_extract(summary, '$.description'), '') || char(10) \
+             || ifnull(json_extract(summary, '$.account'), '') || char(10) \
+             || ifnull(json_extract(summary, '$.amount'), '')), lower(?)) > 0",
+            sql::text(q),
+        );
+    }
+}
+
 /// The request's headers; a repeated one is joined. What proves the sender is
 /// masked as secrets are.
 fn headers(config: &Webhook, envelope: &Envelope) -> BTreeMap<String, String> {
-    let own = config.settings.header.as_deref();
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in envelope.headers.iter() {
-        let is = |known: &str| known.eq_ignore_ascii_case(name);
-        let secret = providers::all_credential_headers().any(is)
-            || ["authorization", "cookie"].into_iter().any(is)
-            || own.is_some_and(is);
-        let value = if secret {
+        let value = if refusals::carries_credential(&config.settings, name) {
             Secret::new(value.to_owned()).masked()
         } else {
             value.to_owned()

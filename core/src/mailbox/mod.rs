@@ -16,15 +16,22 @@
 
 mod accept;
 mod alarm;
+mod alerts;
+mod cancel;
+mod choose;
 mod deliveries;
 mod few;
 mod finish;
 mod fresh;
+mod health;
 mod lease;
 mod list;
 mod payload;
+mod prune;
+mod refusals;
 mod removed;
 mod resend;
+mod resend_all;
 mod schema;
 mod sql;
 mod waiting;
@@ -36,8 +43,12 @@ pub mod view;
 mod tests;
 
 pub use accept::Accepted;
+pub use alarm::LINGER;
+pub use cancel::Deleted;
+pub use resend_all::Progress;
 
 use crate::{
+    alert::Kind,
     database::{Database, DatabaseError, Value},
     event::DedupeKey,
     ids::{DestinationId, EventId, Sequence, WebhookId},
@@ -47,6 +58,8 @@ use crate::{
 };
 use few::Few;
 use fresh::FirstAttempts;
+use health::Health;
+use resend_all::Resending;
 
 /// Why a Mailbox could not do what it was asked. Nothing of it was done then,
 /// unless the database failed in saying that it was.
@@ -78,6 +91,8 @@ enum Source {
     Event,
     /// Its row in `waiting`.
     Waiting,
+    /// The same, in the line of those that are released.
+    Released,
 }
 
 /// What a Mailbox keeps in memory. See the [module](self).
@@ -92,14 +107,36 @@ pub struct Mailbox {
     /// Destinations that may have rows in `waiting`.
     waiting: Few<DestinationId, ()>,
     in_flight: Few<(Sequence, DestinationId), Source>,
-    /// Destinations that asked to be left alone until then.
-    holds: Few<DestinationId, Timestamp>,
+    /// Destinations about whose health there is something to know.
+    health: Few<DestinationId, Health>,
     running: bool,
     /// The alarm that is set for certain; `None` when there may be none.
     armed: Option<Timestamp>,
     /// Test calls of the last seconds.
     recent_tests: Vec<(DedupeKey, Timestamp)>,
+    /// Events whose rows cannot be read: left alone, so that the others go on. They
+    /// are tried again by the next instance, which may be of a release that can.
+    unreadable: Few<Sequence, ()>,
+    /// What the log should say.
+    complaints: Vec<String>,
+    /// A resend of many that is under way.
+    resending: Option<Resending>,
+    /// The station has an address for alerts.
+    station_alerts: bool,
+    /// What is to be told and not stored yet.
+    untold: Vec<(Kind, DestinationId, u32, Option<Sequence>)>,
+    /// There is nothing to tell before then; `None` when that is not known.
+    alerts_at: Option<Timestamp>,
+    /// When there will be, as things stand.
+    alerts_due: Option<Timestamp>,
+    /// There is nothing to prune before then; `None` when that is not known.
+    prune_at: Option<Timestamp>,
+    /// A pruning is under way.
+    prune_more: bool,
 }
+
+/// So many complaints wait for the log.
+const COMPLAINTS: usize = 20;
 
 const CONFIG: &str = "config";
 const SHARD: &str = "shard";
@@ -129,10 +166,19 @@ impl Mailbox {
             first_attempts: FirstAttempts::default(),
             waiting: Few::default(),
             in_flight: Few::default(),
-            holds: Few::default(),
+            health: Few::default(),
             running: false,
             armed: alarm.filter(|at| !alarm::is_lost(*at, now)),
             recent_tests: Vec::new(),
+            unreadable: Few::default(),
+            complaints: Vec::new(),
+            resending: None,
+            station_alerts: false,
+            untold: Vec::new(),
+            alerts_at: None,
+            alerts_due: None,
+            prune_at: None,
+            prune_more: false,
         };
         if retired {
             return Ok(mailbox);
@@ -160,6 +206,10 @@ impl Mailbox {
         }
         mailbox.first_attempts = FirstAttempts::open(db, mailbox.last)?;
         mailbox.waiting.extend(waiting::destinations(db)?);
+        mailbox.resending = resend_all::load(db)?;
+        for (destination, health) in health::load(db)? {
+            mailbox.health.insert(destination, health);
+        }
         Ok(mailbox)
     }
 
@@ -197,11 +247,18 @@ impl Mailbox {
         let new = self.config.is_none();
         // The alarm is decided under the new configuration, which may have ended
         // a pause; if storing fails, memory goes back to what is stored.
+        let health_before = self.health.clone();
+        self.adapt_health(&webhook, now);
         let config_before = self.config.replace(webhook);
         let shard_before = std::mem::replace(&mut self.shard, shard);
-        let holds_before = std::mem::take(&mut self.holds);
         let stored = db.atomically(|| {
             let alarm = self.arm_for_pending(db, now)?;
+            for (destination, before) in health_before.iter() {
+                match self.health.get(destination) {
+                    Some(after) => health::save(db, *destination, before, after)?,
+                    None => health::forget(db, *destination)?,
+                }
+            }
             if new {
                 schema::set_meta(db, SHARD, sql::integer(i64::from(shard)))?;
             }
@@ -211,9 +268,31 @@ impl Mailbox {
         if stored.is_err() {
             self.config = config_before;
             self.shard = shard_before;
-            self.holds = holds_before;
+            self.health = health_before;
         }
+        // Other times to keep things, perhaps.
+        self.prune_at = None;
+        self.alerts_at = None;
         self.committed(stored)
+    }
+
+    /// What a new configuration means for the health of its destinations: what is
+    /// gone is forgotten, what was asked of the old one does not bind, and what has
+    /// gathered in a pause is not thrown at them at once.
+    fn adapt_health(&mut self, webhook: &Webhook, now: Timestamp) {
+        let resumed =
+            !webhook.is_paused && self.config.as_ref().is_some_and(|known| known.is_paused);
+        let known = std::mem::take(&mut self.health);
+        for destination in &webhook.destinations {
+            let mut health = known.get(&destination.id).cloned();
+            if resumed {
+                health.get_or_insert_default().catch_up(now);
+            }
+            if let Some(mut health) = health {
+                health.lift();
+                self.health.insert(destination.id, health);
+            }
+        }
     }
 
     /// The webhook was deleted: everything is forgotten, and nothing is taken any
@@ -235,7 +314,7 @@ impl Mailbox {
         db.atomically(|| {
             schema::set_meta(db, RETIRED, sql::flag(true))?;
             // It holds the signing secret.
-            db.run("DELETE FROM meta WHERE name = ?", &[sql::text(CONFIG)])?;
+            schema::forget_meta(db, CONFIG)?;
             schema::drop_all(db)
         })?;
         *self = Self {
@@ -246,10 +325,19 @@ impl Mailbox {
             first_attempts: FirstAttempts::default(),
             waiting: Few::default(),
             in_flight: Few::default(),
-            holds: Few::default(),
+            health: Few::default(),
             running: self.running,
             armed: self.armed,
             recent_tests: Vec::new(),
+            unreadable: Few::default(),
+            complaints: Vec::new(),
+            resending: None,
+            station_alerts: self.station_alerts,
+            untold: Vec::new(),
+            alerts_at: None,
+            alerts_due: None,
+            prune_at: None,
+            prune_more: false,
         };
         Ok(())
     }
@@ -282,10 +370,70 @@ impl Mailbox {
                 sequence,
                 destination,
             } => match self.resend(db, sequence, destination, now)? {
+                Some(0) => MailboxReply::PayloadGone,
                 Some(queued) => MailboxReply::Queued(queued),
                 None => MailboxReply::NotFound,
             },
+            MailboxRequest::Refused(come) => self.keep_refused(db, come)?,
+            MailboxRequest::Refusals => self.refusals(db)?,
+            MailboxRequest::Cancel(sequence) => {
+                self.cancel(db, sequence)?;
+                match self.get(db, sequence)? {
+                    Some(event) => MailboxReply::Event(event.shown()?),
+                    None => MailboxReply::NotFound,
+                }
+            }
+            MailboxRequest::Delete(sequence) => match self.delete(db, sequence)? {
+                Some(deleted) => MailboxReply::Deleted {
+                    event: deleted.event.shown()?,
+                    key: deleted.key,
+                },
+                None => MailboxReply::NotFound,
+            },
+            MailboxRequest::ResendAll(query) => {
+                let progress = self.resend_all(db, &query, now)?;
+                MailboxReply::Resending {
+                    queued: progress.queued,
+                    done: progress.done,
+                }
+            }
+            MailboxRequest::Visit => {
+                self.tend(db, now)?;
+                MailboxReply::VisitAt(self.visit_at(db, now)?.map(Timestamp::millis))
+            }
         })
+    }
+
+    /// What is done beside relaying, in every wake: prunes what is over its time, and
+    /// goes on with a resend of many. Bounded; where more is left,
+    /// [`wake_at`](Self::wake_at) says so.
+    ///
+    /// # Errors
+    /// When the database fails; what was done until then is.
+    pub fn tend(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
+        self.go_on_resending(db, now)?;
+        self.prune(db, now)
+    }
+
+    /// What the log should say, once.
+    pub fn complaints(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.complaints)
+    }
+
+    /// An event that cannot be read is set aside. Any other error is one.
+    fn set_aside(&mut self, event: Sequence, error: MailboxError) -> Result<(), MailboxError> {
+        match error {
+            MailboxError::Unreadable(_) | MailboxError::Database(DatabaseError::Unexpected(_)) => {
+                if !self.unreadable.has(&event) && self.complaints.len() < COMPLAINTS {
+                    let number = event.number();
+                    self.complaints
+                        .push(format!("event number {number} is set aside: {error}"));
+                }
+                self.unreadable.insert(event, ());
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 
     /// The configuration, when relaying goes on.

@@ -34,6 +34,16 @@ impl Payload {
         .transpose()
     }
 
+    /// Whether it is kept.
+    pub(super) fn is_kept(db: &impl Database, event: Sequence) -> Result<bool, MailboxError> {
+        let rows = db.run(
+            "SELECT 1 FROM events WHERE seq = ? AND envelope IS NOT NULL
+             UNION ALL SELECT 1 FROM payloads WHERE seq = ?",
+            &[sql::sequence(event), sql::sequence(event)],
+        )?;
+        Ok(!rows.is_empty())
+    }
+
     fn of(row: &Row) -> Result<Self, MailboxError> {
         Ok(Self {
             envelope: sql::read_json(row, 0, "an event's envelope")?,

@@ -38,13 +38,13 @@ impl Mailbox {
             .filter(|id| !configured.contains(id))
             .collect();
         for id in waiting {
-            let out = self.in_flight_to(id);
-            let rows = waiting::first(db, id, left.saturating_add(out))?;
+            let skipped = self.not_to_be_leased(id);
+            let rows = waiting::first(db, id, left.saturating_add(skipped))?;
             if rows.is_empty() && left > 0 {
                 self.waiting.remove(&id);
             }
             for row in rows {
-                if left > 0 && !self.in_flight.has(&(row.event, id)) {
+                if left > 0 && self.may_be_leased(row.event, id) {
                     self.end(db, row.event, id, State::Cancelled)?;
                     left = left.saturating_sub(1);
                 }

@@ -7,6 +7,7 @@
 use super::{
     Mailbox, MailboxError,
     deliveries::{Deliveries, Record, State},
+    payload::Payload,
     waiting::{self, Waiting},
 };
 use crate::{
@@ -44,8 +45,9 @@ pub(super) fn queue(
 }
 
 impl Mailbox {
-    /// Queues the event's deliveries, or one of them, again. How many were queued;
-    /// `None` when there is no such event or destination. A run under way should
+    /// Queues the event's deliveries, or one of them, again. How many were queued:
+    /// none when its payload is not kept any more; `None` when there is no such event
+    /// or destination. A run under way should
     /// look for work afterwards.
     ///
     /// # Errors
@@ -57,54 +59,20 @@ impl Mailbox {
         destination: Option<DestinationId>,
         now: Timestamp,
     ) -> Result<Option<u32>, MailboxError> {
-        let Some(config) = &self.config else {
+        if self.config.is_none() {
             return Ok(None);
-        };
-        let configured: Vec<DestinationId> = config
-            .destinations
-            .iter()
-            .map(|destination| destination.id)
-            .collect();
-        let paused = config.is_paused;
+        }
+        let configured = self.configured();
+        let relaying = self.relaying().is_some();
         let stored = db.atomically(|| {
-            let Some(mut deliveries) = Deliveries::load(db, event)? else {
+            let Some(chosen) = again(db, &configured, event, destination, now)? else {
                 return Ok(None);
             };
-            let mut chosen: Vec<DestinationId> = configured
-                .iter()
-                .copied()
-                .filter(|id| match destination {
-                    Some(wanted) => *id == wanted,
-                    None => deliveries.get(*id).is_some(),
-                })
-                .collect();
-            if chosen.is_empty() && destination.is_none() {
-                chosen.clone_from(&configured);
-            }
-            if chosen.is_empty() {
-                return Ok(None);
-            }
-            let alarm = if paused {
-                None
-            } else {
-                let due = chosen.iter().map(|id| self.not_held(*id, now)).min();
-                self.arm(db, due.unwrap_or(now), now)?
+            let due = chosen.iter().map(|id| self.earliest(*id, now, now)).min();
+            let alarm = match due.filter(|_| relaying) {
+                Some(due) => self.arm(db, due, now)?,
+                None => None,
             };
-            let before = deliveries.clone();
-            for id in &chosen {
-                if deliveries.get(*id).is_none() {
-                    let mut record = Record::fresh(*id);
-                    // Not a first attempt to be found by the cursor: it is past.
-                    record.state = State::Cancelled;
-                    deliveries.0.push(record);
-                }
-                if let Some(record) = deliveries.get_mut(*id) {
-                    queue(db, event, record, now)?;
-                }
-            }
-            if deliveries != before {
-                deliveries.save(db, event)?;
-            }
             Ok(Some((chosen, alarm)))
         });
         match stored {
@@ -123,4 +91,61 @@ impl Mailbox {
             }
         }
     }
+
+    /// The destinations that are configured.
+    pub(super) fn configured(&self) -> Vec<DestinationId> {
+        self.config
+            .iter()
+            .flat_map(|config| &config.destinations)
+            .map(|destination| destination.id)
+            .collect()
+    }
+}
+
+/// Queues an event's deliveries, or one of them, again, within a transaction: to
+/// which destinations. None of them when the payload is not kept any more; `None`
+/// when there is no such event or destination.
+pub(super) fn again(
+    db: &impl Database,
+    configured: &[DestinationId],
+    event: Sequence,
+    destination: Option<DestinationId>,
+    now: Timestamp,
+) -> Result<Option<Vec<DestinationId>>, MailboxError> {
+    let Some(mut deliveries) = Deliveries::load(db, event)? else {
+        return Ok(None);
+    };
+    let mut chosen: Vec<DestinationId> = configured
+        .iter()
+        .copied()
+        .filter(|id| match destination {
+            Some(wanted) => *id == wanted,
+            None => deliveries.get(*id).is_some(),
+        })
+        .collect();
+    if chosen.is_empty() && destination.is_none() {
+        chosen.extend(configured);
+    }
+    if chosen.is_empty() {
+        return Ok(None);
+    }
+    if !Payload::is_kept(db, event)? {
+        return Ok(Some(Vec::new()));
+    }
+    let before = deliveries.clone();
+    for id in &chosen {
+        if deliveries.get(*id).is_none() {
+            let mut record = Record::fresh(*id);
+            // Not a first attempt to be found by the cursor: it is past.
+            record.state = State::Cancelled;
+            deliveries.0.push(record);
+        }
+        if let Some(record) = deliveries.get_mut(*id) {
+            queue(db, event, record, now)?;
+        }
+    }
+    if deliveries != before {
+        deliveries.save(db, event)?;
+    }
+    Ok(Some(chosen))
 }

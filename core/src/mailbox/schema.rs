@@ -10,6 +10,8 @@
 //!   noting an attempt does not rewrite it.
 //! - `waiting`: one row a delivery that is not at its first attempt any more (or
 //!   was queued again). Gone when the delivery has ended.
+//! - `refusals`: one row, the newest refused requests (shard 0 alone has it).
+//! - `health`: one row a destination that is not simply well.
 //! - `meta`: schema version, configuration, shard, cursor, retired.
 
 use super::{
@@ -24,8 +26,9 @@ pub(super) type Migration = &'static [&'static str];
 
 /// All migrations; the schema's version is how many of them were run. Only ever
 /// append: databases remember by number.
-pub(super) const MIGRATIONS: &[Migration] = &[&[
-    "CREATE TABLE events (
+pub(super) const MIGRATIONS: &[Migration] = &[
+    &[
+        "CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
         fresh INTEGER NOT NULL,
         status TEXT NOT NULL,
@@ -40,13 +43,13 @@ pub(super) const MIGRATIONS: &[Migration] = &[&[
         envelope TEXT,
         body BLOB
     ) STRICT",
-    "CREATE UNIQUE INDEX events_by_key ON events (key) WHERE test = 0",
-    "CREATE TABLE payloads (
+        "CREATE UNIQUE INDEX events_by_key ON events (key) WHERE test = 0",
+        "CREATE TABLE payloads (
         seq INTEGER PRIMARY KEY,
         envelope TEXT NOT NULL,
         body BLOB
     ) STRICT",
-    "CREATE TABLE waiting (
+        "CREATE TABLE waiting (
         destination TEXT NOT NULL,
         seq INTEGER NOT NULL,
         due INTEGER NOT NULL,
@@ -56,8 +59,14 @@ pub(super) const MIGRATIONS: &[Migration] = &[&[
         attempts TEXT NOT NULL,
         PRIMARY KEY (destination, seq)
     ) STRICT, WITHOUT ROWID",
-    "CREATE INDEX waiting_by_due ON waiting (destination, due)",
-]];
+        "CREATE INDEX waiting_by_due ON waiting (destination, due)",
+    ],
+    &["CREATE TABLE refusals (id INTEGER PRIMARY KEY CHECK (id = 1), data BLOB NOT NULL) STRICT"],
+    &["CREATE TABLE health (
+        destination TEXT PRIMARY KEY,
+        state BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID"],
+];
 
 const SCHEMA: &str = "schema";
 
@@ -100,7 +109,7 @@ pub(super) fn migrate(
 
 /// Drops every table but `meta`: nothing of a deleted webhook is kept.
 pub(super) fn drop_all(db: &impl Database) -> Result<(), MailboxError> {
-    for table in ["events", "payloads", "waiting"] {
+    for table in ["events", "payloads", "waiting", "refusals", "health"] {
         db.run(&["DROP TABLE IF EXISTS ", table].concat(), &[])?;
     }
     Ok(())
@@ -125,11 +134,19 @@ pub(super) fn set_meta(db: &impl Database, name: &str, value: Value) -> Result<(
     Ok(())
 }
 
+/// Takes one value of `meta` away: one row, if it was there.
+pub(super) fn forget_meta(db: &impl Database, name: &str) -> Result<(), MailboxError> {
+    db.run("DELETE FROM meta WHERE name = ?", &[sql::text(name)])?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::native::NativeDatabase;
 
+    /// As the first release had it.
+    const FIRST: &[Migration] = &[MIGRATIONS[0]];
     const LATER: &[Migration] = &[
         MIGRATIONS[0],
         &[
@@ -155,13 +172,29 @@ mod tests {
     #[test]
     fn an_older_database_is_brought_up_to_date_with_its_rows() {
         let db = NativeDatabase::in_memory().unwrap();
-        migrate(&db, MIGRATIONS).unwrap();
+        migrate(&db, FIRST).unwrap();
         insert(&db);
         migrate(&db, LATER).unwrap();
         assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(3)));
         let rows = db.run("SELECT note FROM events", &[]).unwrap();
         assert_eq!(rows[0].text(0), Ok("old"));
         db.run("SELECT id FROM notes", &[]).unwrap();
+    }
+
+    #[test]
+    fn the_first_release_s_database_learns_of_refusals() {
+        let db = NativeDatabase::in_memory().unwrap();
+        migrate(&db, FIRST).unwrap();
+        insert(&db);
+        migrate(&db, MIGRATIONS).unwrap();
+        assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(3)));
+        assert_eq!(db.run("SELECT seq FROM events", &[]).unwrap().len(), 1);
+        let row = |id| {
+            let values = [integer(id), sql::blob(b"x")];
+            db.run("INSERT INTO refusals (id, data) VALUES (?, ?)", &values)
+        };
+        assert!(row(1).is_ok());
+        assert!(row(2).is_err(), "there is one row");
     }
 
     #[test]
@@ -189,7 +222,7 @@ mod tests {
         insert(&db);
         let before = db.changes();
         assert_eq!(
-            migrate(&db, MIGRATIONS),
+            migrate(&db, FIRST),
             Err(MailboxError::Newer { found: 3, known: 1 })
         );
         assert_eq!(db.changes(), before);

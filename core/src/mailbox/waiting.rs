@@ -1,6 +1,6 @@
 //! Deliveries that wait for their next attempt: the rows of `waiting`.
 
-use super::{MailboxError, deliveries::History, sql};
+use super::{MailboxError, deliveries::History, health::Stretch, sql};
 use crate::{
     database::{Database, Row},
     ids::{DestinationId, Sequence},
@@ -71,6 +71,79 @@ pub(super) fn first(
     .collect()
 }
 
+/// The first `limit` of a destination after one event and up to another, by the order
+/// in which the events came.
+pub(super) fn stretch(
+    db: &impl Database,
+    destination: DestinationId,
+    stretch: Stretch,
+    limit: usize,
+) -> Result<Vec<Waiting>, MailboxError> {
+    db.run(
+        "SELECT seq, due, tries, since, made FROM waiting
+         WHERE destination = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+        &[
+            sql::destination(destination),
+            sql::sequence(stretch.after),
+            sql::sequence(stretch.upto),
+            sql::size(limit),
+        ],
+    )?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// The first `limit` of a destination that were queued at or before `at`.
+pub(super) fn queued_by(
+    db: &impl Database,
+    destination: DestinationId,
+    at: Timestamp,
+    limit: usize,
+) -> Result<Vec<Waiting>, MailboxError> {
+    db.run(
+        "SELECT seq, due, tries, since, made FROM waiting
+         WHERE destination = ? AND since <= ? ORDER BY seq LIMIT ?",
+        &[
+            sql::destination(destination),
+            sql::timestamp(at),
+            sql::size(limit),
+        ],
+    )?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// The first of a destination by arrival: since when it is queued, and its event.
+pub(super) fn oldest(
+    db: &impl Database,
+    destination: DestinationId,
+) -> Result<Option<(Timestamp, Sequence)>, MailboxError> {
+    db.run(
+        "SELECT since, seq FROM waiting WHERE destination = ? ORDER BY seq LIMIT 1",
+        &[sql::destination(destination)],
+    )?
+    .first()
+    .map(|row| Ok((sql::read_timestamp(row, 0)?, sql::read_sequence(row, 1)?)))
+    .transpose()
+}
+
+/// When the one that was queued first was.
+pub(super) fn first_queued(
+    db: &impl Database,
+    destination: DestinationId,
+) -> Result<Option<Timestamp>, MailboxError> {
+    let rows = db.run(
+        "SELECT min(since) FROM waiting WHERE destination = ?",
+        &[sql::destination(destination)],
+    )?;
+    match rows.first() {
+        Some(row) if !row.is_null(0)? => sql::read_timestamp(row, 0).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Writes a delivery that did not wait before: a row and its place in the index.
 pub(super) fn insert(
     db: &impl Database,
@@ -94,7 +167,7 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// After another failed attempt.
+/// After another failed attempt. Where `due` stays, one row is written; else two.
 pub(super) fn postpone(
     db: &impl Database,
     destination: DestinationId,

@@ -10,7 +10,7 @@
 //! twice within one second is two events.
 
 use super::{
-    About, Facts, Identity, Provider, SuccessAnswer, bank::unsigned, presented::check_token,
+    About, Facts, Identity, Proof, Provider, SuccessAnswer, bank::unsigned, presented::check_token,
 };
 use crate::{
     event::Summary,
@@ -77,6 +77,10 @@ impl Provider for Abaha {
         let name = settings.header.as_deref().filter(|name| !name.is_empty());
         let missing = || Refusal::MissingHeader("(the setting header is missing)".to_owned());
         check_token(inbound, name.ok_or_else(missing)?, "", secret)
+    }
+
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Token
     }
 
     fn describe(&self, _settings: &Settings, inbound: &Inbound, content: &[u8]) -> Facts {

@@ -90,7 +90,9 @@ const fn distance(refusal: &Refusal) -> u8 {
         Refusal::MalformedHeader { .. } => 2,
         Refusal::UnknownVersion(_) => 3,
         Refusal::NotJson(_) => 4,
-        Refusal::WrongSecretOrAlteredBody => 5,
+        Refusal::WrongSecretOrAlteredBody
+        | Refusal::EncodingMismatch { .. }
+        | Refusal::ReserializedBody { .. } => 5,
         // The signature was right, only the time was not.
         Refusal::StaleTimestamp { .. } | Refusal::FutureTimestamp { .. } => 6,
     }

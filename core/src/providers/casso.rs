@@ -9,7 +9,7 @@
 //! Out of scope: version 2 (`X-Casso-Signature`), which is another provider.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, Split, bank::Transaction, naming::is_whole,
+    About, Facts, Identity, Proof, Provider, SUCCESS, Split, bank::Transaction, naming::is_whole,
     presented::check_token,
 };
 use crate::{
@@ -65,6 +65,10 @@ impl Provider for Casso {
         _now: Timestamp,
     ) -> Result<(), Refusal> {
         check_token(inbound, TOKEN, "", secret)
+    }
+
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Token
     }
 
     fn split<'a>(&self, _settings: &Settings, content: &'a [u8]) -> Split<'a> {

@@ -12,7 +12,7 @@
 //! recognised by the transaction's id.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS,
+    About, Facts, Identity, Proof, Provider, SUCCESS,
     bank::Transaction,
     casso,
     presented::{prove, stamped},
@@ -87,22 +87,25 @@ impl Provider for CassoV2 {
         let document = Canonical::of(document).map_err(not_json)?;
         let key = secret.expose().as_bytes();
         let mut tried: Vec<String> = Vec::new();
-        let mut proven = false;
-        for notation in Notation::ALL {
-            let written = document.written(notation);
+        let proven = Notation::ALL.iter().any(|notation| {
+            let written = document.written(*notation);
             // Most bodies are the same in every notation.
-            if proven || tried.contains(&written) {
-                continue;
+            if tried.contains(&written) {
+                return false;
             }
             let signed = [presented.time.as_bytes(), b".", written.as_bytes()];
-            proven = signature::keyed_hash(Algorithm::Sha512, key, &signed)
-                .is_some_and(|mac| presented.holds(&mac));
+            let mac = signature::keyed_hash(Algorithm::Sha512, key, &signed);
             tried.push(written);
-        }
+            mac.is_some_and(|mac| presented.holds(&mac))
+        });
         prove(proven)?;
         // `t` is in milliseconds.
         let signed_at = Timestamp::from_millis(presented.at).seconds();
         signature::check_age(signed_at, now, tolerance(&ABOUT, settings))
+    }
+
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Meaning
     }
 
     fn describe(&self, _settings: &Settings, _inbound: &Inbound, content: &[u8]) -> Facts {

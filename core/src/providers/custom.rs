@@ -9,7 +9,7 @@
 //! inside the body, and asymmetric ones.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, Split,
+    About, Facts, Identity, Proof, Provider, SUCCESS, Split,
     naming::event_id_header,
     presented::{any_signature, header, malformed, signed_bodies, unix_time},
     settings::mistake,
@@ -102,8 +102,8 @@ fn keyed_hash(
     settings: &Settings,
     body: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
-    let pieces =
-        pieces(settings).ok_or_else(|| malformed("(the setting signed)", "it cannot be read"))?;
+    let pieces = pieces(settings)
+        .ok_or_else(|| malformed("(the setting signed)", "it has to be corrected"))?;
     let mut signed: Vec<&[u8]> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         signed.push(match piece {
@@ -135,18 +135,20 @@ impl Provider for Custom {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let name = proof_header(settings)?;
+        // What is missing or unreadable is a plainer reason than what does not fit.
+        let value = header(inbound, name)?;
+        let time = settings.timestamp_header.as_deref();
+        let time = time.map(|name| unix_time(inbound, name)).transpose()?;
         match scheme(settings) {
             Scheme::Token => {
-                let token = header(inbound, name)?
-                    .strip_prefix(prefix(settings))
-                    .ok_or_else(|| malformed(name, "it does not begin with the prefix"))?;
+                let token = value.strip_prefix(prefix(settings)).ok_or_else(|| {
+                    malformed(name, "it has to begin with the prefix of the settings")
+                })?;
                 if !secret.matches(token.as_bytes()) {
                     return Err(Refusal::WrongSecretOrAlteredBody);
                 }
             }
             Scheme::Hmac => {
-                // The field first: its absence is the plainer reason.
-                header(inbound, name)?;
                 let expected: Vec<_> = signed_bodies(inbound)
                     .map(|body| keyed_hash(inbound, secret, settings, body))
                     .collect::<Result<_, _>>()?;
@@ -159,15 +161,21 @@ impl Provider for Custom {
                 )?;
             }
         }
-        let Some(timestamp_header) = settings.timestamp_header.as_deref() else {
+        let Some(time) = time else {
             return Ok(());
         };
-        let time = unix_time(inbound, timestamp_header)?;
         let seconds = match settings.timestamp_unit {
             Some(TimestampUnit::Milliseconds) => Timestamp::from_millis(time).seconds(),
             Some(TimestampUnit::Seconds) | None => time,
         };
         signature::check_age(seconds, now, tolerance(&ABOUT, settings))
+    }
+
+    fn proof(&self, settings: &Settings) -> Proof {
+        match scheme(settings) {
+            Scheme::Token => Proof::Token,
+            Scheme::Hmac => Proof::Bytes,
+        }
     }
 
     fn split<'a>(&self, settings: &Settings, content: &'a [u8]) -> Split<'a> {

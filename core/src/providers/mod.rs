@@ -11,6 +11,7 @@ mod beepay;
 mod casso;
 mod casso_v2;
 mod custom;
+mod diagnosis;
 #[cfg(test)]
 pub(crate) mod examples;
 mod github;
@@ -32,6 +33,7 @@ mod template;
 mod thueapi;
 
 pub use authentic::{Authentic, authenticate};
+pub use diagnosis::diagnose;
 pub use naming::facts;
 pub use split::{MOST_ELEMENTS, Split};
 
@@ -114,6 +116,17 @@ pub enum Identity {
     Bytes,
 }
 
+/// What a provider proves itself with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The secret itself: nothing is signed.
+    Token,
+    /// A signature over bytes of the request.
+    Bytes,
+    /// A signature over what the body says, however that is written.
+    Meaning,
+}
+
 /// What a provider's file reads from one element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -160,6 +173,11 @@ pub trait Provider: Sync {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<(), Refusal>;
+
+    /// What it proves itself with.
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Bytes
+    }
 
     /// How the (decoded) body falls into events.
     fn split<'a>(&self, _settings: &Settings, _content: &'a [u8]) -> Split<'a> {

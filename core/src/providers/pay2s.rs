@@ -3,7 +3,7 @@
 //! Source: <https://docs.pay2s.vn/webhook/tai-lieu-ky-thuat.html>. It stops sending
 //! again only on status 200 and `{"success": true}`.
 
-use super::{About, Facts, Provider, SUCCESS, Split, presented::check_token, thueapi};
+use super::{About, Facts, Proof, Provider, SUCCESS, Split, presented::check_token, thueapi};
 use crate::{
     inbound::{Inbound, Refusal},
     secret::Secret,
@@ -52,6 +52,10 @@ impl Provider for Pay2S {
         _now: Timestamp,
     ) -> Result<(), Refusal> {
         check_token(inbound, AUTHORIZATION, "Bearer", secret)
+    }
+
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Token
     }
 
     fn split<'a>(&self, _settings: &Settings, content: &'a [u8]) -> Split<'a> {

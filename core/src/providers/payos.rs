@@ -9,7 +9,7 @@
 //! when it is not.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, bank::Transaction, naming::unambiguous,
+    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, naming::unambiguous,
     presented::prove,
 };
 use crate::{
@@ -120,7 +120,7 @@ impl Provider for PayOs {
         let presented = signature::decode(Encoding::Hex, &presented).ok_or_else(|| {
             Refusal::MalformedHeader {
                 header: "signature (in the body)".to_owned(),
-                why: "it is not hex",
+                why: "it is not hex".into(),
             }
         })?;
         let data = member("data")
@@ -130,6 +130,10 @@ impl Provider for PayOs {
         let key = secret.expose().as_bytes();
         let mac = signature::keyed_hash(Algorithm::Sha256, key, &[signed.as_bytes()]);
         prove(mac.is_some_and(|mac| signature::equal(&mac, &presented)))
+    }
+
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Meaning
     }
 
     fn describe(&self, _settings: &Settings, _inbound: &Inbound, content: &[u8]) -> Facts {

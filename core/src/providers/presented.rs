@@ -7,6 +7,7 @@ use crate::{
     signature,
     webhook::{Algorithm, Encoding},
 };
+use std::borrow::Cow;
 
 /// The header field's value without blanks around it.
 ///
@@ -40,7 +41,7 @@ pub(super) fn check_token(
             .split_once(|letter: char| letter.is_ascii_whitespace())
             .filter(|(presented, _)| presented.eq_ignore_ascii_case(scheme))
             .map(|(_, token)| token.trim())
-            .ok_or_else(|| malformed(name, "it is not of the expected scheme"))?
+            .ok_or_else(|| malformed(name, format!("it has to be {scheme} and the secret")))?
     };
     prove(secret.matches(token.as_bytes()))
 }
@@ -55,10 +56,10 @@ pub(super) const fn prove(matches: bool) -> Result<(), Refusal> {
 }
 
 /// The refusal of a header field that cannot be read.
-pub(super) fn malformed(header: &str, why: &'static str) -> Refusal {
+pub(super) fn malformed(header: &str, why: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::MalformedHeader {
         header: header.to_owned(),
-        why,
+        why: why.into(),
     }
 }
 
@@ -67,7 +68,8 @@ pub(super) fn malformed(header: &str, why: &'static str) -> Refusal {
 /// # Errors
 /// When it is missing or anything else stands there.
 pub(super) fn unix_time(inbound: &Inbound, name: &str) -> Result<i64, Refusal> {
-    digits(header(inbound, name)?).ok_or_else(|| malformed(name, "it is not a Unix time"))
+    digits(header(inbound, name)?)
+        .ok_or_else(|| malformed(name, "it has to be a Unix time, digits alone"))
 }
 
 fn digits(text: &str) -> Option<i64> {
@@ -108,13 +110,20 @@ pub(super) fn stamped<'i>(
         Ok(pieces.filter_map(|piece| piece.trim().split_once('=')))
     };
     let mut times = pairs()?.filter_map(|(key, value)| (key == "t").then_some(value));
-    let time = times
-        .next()
-        .ok_or_else(|| malformed(name, "it holds no time t"))?;
+    let time = times.next().ok_or_else(|| {
+        malformed(
+            name,
+            "it holds no time; it has to be t=<Unix time>,<version>=<hex>",
+        )
+    })?;
     if times.next().is_some() {
-        return Err(malformed(name, "it holds several times"));
+        return Err(malformed(
+            name,
+            "it holds several times, and one only can be the signed one",
+        ));
     }
-    let at = digits(time).ok_or_else(|| malformed(name, "it holds no Unix time"))?;
+    let at = digits(time)
+        .ok_or_else(|| malformed(name, "its time t has to be a Unix time, digits alone"))?;
     let mut signatures = Vec::new();
     let mut is_known = false;
     for (key, value) in pairs()? {
@@ -125,7 +134,7 @@ pub(super) fn stamped<'i>(
     }
     match (is_known, signatures.is_empty()) {
         (false, _) => Err(Refusal::UnknownVersion(name.to_owned())),
-        (true, true) => Err(malformed(name, "the signature is not hex")),
+        (true, true) => Err(malformed(name, "its signature is not hex")),
         (true, false) => Ok(Stamped {
             time,
             at,
@@ -165,12 +174,19 @@ pub(super) fn any_signature(
 ) -> Result<(), Refusal> {
     let value = header(inbound, name)?;
     let blank = |letter: char| letter.is_ascii_whitespace();
-    let pieces = value.split(|letter| letter == ',' || blank(letter));
-    // A prefix may itself hold a comma or a blank: the field as a whole and what
-    // stands between blanks are candidates as well.
-    let candidates = std::iter::once(value)
-        .chain(value.split(blank))
-        .chain(pieces);
+    let several = |text: &str| {
+        text.bytes()
+            .any(|byte| byte == b',' || byte.is_ascii_whitespace())
+    };
+    let list = several(value).then(|| {
+        let pieces = value.split(|letter| letter == ',' || blank(letter));
+        // A prefix may itself hold a comma or a blank: what stands between commas
+        // alone or blanks alone are candidates as well.
+        let wider = value.split(',').chain(value.split(blank));
+        let wider = wider.map(|wide| wide.trim().trim_end_matches(','));
+        pieces.chain(wider.filter(|wide| several(wide)))
+    });
+    let candidates = std::iter::once(value).chain(list.into_iter().flatten());
     let mut readable = false;
     let mut proven = false;
     for candidate in candidates {
@@ -183,10 +199,14 @@ pub(super) fn any_signature(
     match (proven, readable) {
         (true, _) => Ok(()),
         (false, true) => Err(Refusal::WrongSecretOrAlteredBody),
-        (false, false) => Err(malformed(
-            name,
-            "it holds no signature in the expected notation",
-        )),
+        (false, false) => {
+            let notation = match encoding {
+                Encoding::Hex => "hex",
+                Encoding::Base64 => "base64",
+            };
+            let why = format!("it has to be {prefix}<signature in {notation}>");
+            Err(malformed(name, why))
+        }
     }
 }
 
@@ -225,7 +245,10 @@ mod tests {
             ("sha256=", "sha256=", malformed),
             ("sha256=", "sha256=sha256=abcd", malformed),
             ("HMAC ", "HMAC abcd", Ok(())),
+            ("HMAC ", "HMAC 0000, HMAC abcd", Ok(())),
+            ("HMAC ", "HMAC abcd,HMAC 0000", Ok(())),
             ("v1,", "v1,0000 v1,abcd", Ok(())),
+            ("v1,", "v1,abcd, v1,0000", Ok(())),
         ] {
             assert_eq!(check(prefix, value), result, "{prefix:?} {value:?}");
         }

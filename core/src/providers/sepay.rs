@@ -8,7 +8,9 @@
 //! Out of scope: HMAC (another provider), OAuth 2.0, and webhooks without
 //! authentication, which anybody could send.
 
-use super::{About, Facts, Identity, Provider, SUCCESS, bank::Transaction, presented::check_token};
+use super::{
+    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, presented::check_token,
+};
 use crate::{
     form,
     inbound::{Inbound, Refusal},
@@ -84,6 +86,10 @@ impl Provider for SePay {
         _now: Timestamp,
     ) -> Result<(), Refusal> {
         check_token(inbound, AUTHORIZATION, "Apikey", secret)
+    }
+
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Token
     }
 
     fn describe(&self, _settings: &Settings, inbound: &Inbound, content: &[u8]) -> Facts {

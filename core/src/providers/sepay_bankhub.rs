@@ -6,7 +6,7 @@
 //!
 //! Out of scope: the notification of balance changes, which is another provider.
 
-use super::{About, Facts, Identity, Provider, SUCCESS, presented::check_token, sepay};
+use super::{About, Facts, Identity, Proof, Provider, SUCCESS, presented::check_token, sepay};
 use crate::{
     event::Summary,
     inbound::{Inbound, Refusal},
@@ -71,6 +71,10 @@ impl Provider for SePayBankHub {
         _now: Timestamp,
     ) -> Result<(), Refusal> {
         check_token(inbound, SECRET_KEY, "", secret)
+    }
+
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Token
     }
 
     fn describe(&self, _settings: &Settings, _inbound: &Inbound, content: &[u8]) -> Facts {

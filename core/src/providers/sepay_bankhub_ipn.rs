@@ -3,7 +3,8 @@
 //! Source: <https://developer.sepay.vn/vi/bankhub/thong-bao-bien-dong-so-du>.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, bank::Transaction, presented::check_token, sepay,
+    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, presented::check_token,
+    sepay,
 };
 use crate::{
     inbound::{Inbound, Refusal},
@@ -65,6 +66,10 @@ impl Provider for SePayBankHubIpn {
         _now: Timestamp,
     ) -> Result<(), Refusal> {
         check_token(inbound, AUTHORIZATION, "Apikey", secret)
+    }
+
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Token
     }
 
     fn describe(&self, _settings: &Settings, _inbound: &Inbound, content: &[u8]) -> Facts {

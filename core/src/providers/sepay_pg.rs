@@ -5,7 +5,7 @@
 //! several notifications (paid, later void), so the type is part of the identity.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, bank::unsigned, naming::unambiguous,
+    About, Facts, Identity, Proof, Provider, SUCCESS, bank::unsigned, naming::unambiguous,
     presented::check_token, sepay,
 };
 use crate::{
@@ -60,6 +60,10 @@ impl Provider for SePayGateway {
         _now: Timestamp,
     ) -> Result<(), Refusal> {
         check_token(inbound, SECRET_KEY, "", secret)
+    }
+
+    fn proof(&self, _settings: &Settings) -> Proof {
+        Proof::Token
     }
 
     fn describe(&self, _settings: &Settings, _inbound: &Inbound, content: &[u8]) -> Facts {

@@ -69,7 +69,7 @@ impl<'a> Split<'a> {
 }
 
 /// Where `part`, a slice of `content`, begins in it.
-fn offset(content: &[u8], part: &str) -> Option<usize> {
+pub(super) fn offset(content: &[u8], part: &str) -> Option<usize> {
     part.as_ptr()
         .addr()
         .checked_sub(content.as_ptr().addr())

@@ -72,7 +72,10 @@ impl StandardWebhooks {
             .filter_map(|entry| entry.trim_end_matches(',').split_once(','))
             .collect();
         if versioned.is_empty() {
-            return Err(malformed(self.signature, "it is not <version>,<base64>"));
+            return Err(malformed(
+                self.signature,
+                "it has to be v1,<signature in base64>",
+            ));
         }
         let known: Vec<_> = versioned
             .iter()
@@ -86,7 +89,10 @@ impl StandardWebhooks {
             .filter_map(|(_, text)| signature::decode(Encoding::Base64, text))
             .collect();
         if decoded.is_empty() {
-            return Err(malformed(self.signature, "the signature is not base64"));
+            return Err(malformed(
+                self.signature,
+                "its signature is not base64, padded and in the standard alphabet",
+            ));
         }
         Ok(decoded)
     }

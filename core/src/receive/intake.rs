@@ -22,8 +22,9 @@ const OF_THE_WHOLE_BODY: [&str; 4] = ["digest", "content-md5", "content-digest",
 const MOST_SHOWN: usize = 200;
 const MOST_SHOWN_OF_DESCRIPTION: usize = 1_000;
 
-/// The events of a proven request.
-pub(super) fn take_in(authentic: &Authentic<'_>) -> Intake {
+/// The events of a proven request. With `dropped`, those are among them that the
+/// filters drop, and `dropped` says which they are.
+pub(super) fn take_in(authentic: &Authentic<'_>, mut dropped: Option<&mut Vec<usize>>) -> Intake {
     let (webhook, inbound) = (authentic.webhook(), authentic.inbound());
     let content = inbound.content();
     let mut intake = Intake {
@@ -35,15 +36,16 @@ pub(super) fn take_in(authentic: &Authentic<'_>) -> Intake {
         providers::facts(authentic.provider(), &webhook.settings, inbound, content)
     };
     let mut take = |facts: Facts, content: &[u8], relayed: &dyn Fn() -> Relayed| {
-        if filter::passes(webhook, &facts) {
-            // Of a form what it says: a multipart body is framed anew at every try.
-            let said = sha256(&authentic.provider().document(inbound, content));
-            let is_empty = content.is_empty();
-            let key = dedupe_key(webhook, &facts, said, is_empty.then_some(&inbound.query));
-            intake.events.push(new_event(key, said, facts, relayed()));
-        } else {
+        if !filter::passes(webhook, &facts) {
             intake.filtered = intake.filtered.saturating_add(1);
+            let Some(dropped) = &mut dropped else { return };
+            dropped.push(intake.events.len());
         }
+        // Of a form what it says: a multipart body is framed anew at every try.
+        let said = sha256(&authentic.provider().document(inbound, content));
+        let is_empty = content.is_empty();
+        let key = dedupe_key(webhook, &facts, said, is_empty.then_some(&inbound.query));
+        intake.events.push(new_event(key, said, facts, relayed()));
     };
     match authentic.provider().split(&webhook.settings, content) {
         Split::Whole => take(describe(content), content, &|| as_it_came(inbound)),

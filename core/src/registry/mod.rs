@@ -5,13 +5,16 @@
 //! not be told is tried again by alarm until it is, so that a change that was
 //! answered with success always arrives. Out of scope: the calls themselves.
 
-mod input;
+pub(crate) mod input;
 mod store;
 #[cfg(test)]
 mod test_providers;
 #[cfg(test)]
 mod tests;
 pub mod view;
+mod visits;
+
+pub use visits::Visit;
 
 use crate::{
     database::{Database, DatabaseError},
@@ -122,6 +125,22 @@ impl Registry {
                 store_changed(db, &mut webhook, now)?;
                 Ok(shown(webhook))
             }),
+            RegistryRequest::Pause(id, paused) => db.atomically(|| {
+                let Some(mut webhook) = store::load(db, *id)? else {
+                    return Ok(RegistryReply::NotFound);
+                };
+                if webhook.is_paused != *paused {
+                    webhook.is_paused = *paused;
+                    store_changed(db, &mut webhook, now)?;
+                }
+                Ok(shown(webhook))
+            }),
+            RegistryRequest::Note { webhook, shard } => {
+                visits::note(db, *webhook, *shard, now)?;
+                Ok(RegistryReply::Done)
+            }
+            // The calls are the edge's.
+            RegistryRequest::MakeRound => Ok(RegistryReply::Done),
             RegistryRequest::Delete(id) => db.atomically(|| {
                 let Some(webhook) = store::load(db, *id)? else {
                     return Ok(RegistryReply::NotFound);
@@ -218,6 +237,35 @@ impl Registry {
     /// When the database fails: it will then be told once more, which does no harm.
     pub fn pushed(&self, db: &impl Database, push: &Push) -> Result<(), DatabaseError> {
         store::pushed(db, push)
+    }
+
+    /// Mailboxes to be visited now. Beginning a visit counts for a while, answered or
+    /// not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn begin_visits(
+        &self,
+        db: &impl Database,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Visit>, RegistryError> {
+        db.atomically(|| visits::begin(db, limit, now))
+    }
+
+    /// Notes when a visited Mailbox wants to be visited again; `None` is never, until
+    /// something comes to it.
+    ///
+    /// # Errors
+    /// When the database fails: it will then be visited once more, which does no harm.
+    pub fn visited(
+        &self,
+        db: &impl Database,
+        visit: &Visit,
+        next: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), DatabaseError> {
+        visits::done(db, visit, next, now)
     }
 
     /// Sets the alarm for what is still to be told: 5 seconds after the first try,

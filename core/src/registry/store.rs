@@ -13,11 +13,16 @@ use crate::{
 
 /// What brings the database from each version to the next. Never changed, only
 /// added to: a deploy meets yesterday's tables.
-const MIGRATIONS: [&[&str]; 1] = [&[
-    // `number` grows with every creation and orders the list.
-    "CREATE TABLE webhooks (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT",
-    "CREATE TABLE pushes (webhook TEXT NOT NULL, shard INTEGER NOT NULL, version INTEGER NOT NULL, retire INTEGER NOT NULL, tries INTEGER NOT NULL, PRIMARY KEY (webhook, shard)) STRICT, WITHOUT ROWID",
-]];
+const MIGRATIONS: [&[&str]; 2] = [
+    &[
+        // `number` grows with every creation and orders the list.
+        "CREATE TABLE webhooks (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT",
+        "CREATE TABLE pushes (webhook TEXT NOT NULL, shard INTEGER NOT NULL, version INTEGER NOT NULL, retire INTEGER NOT NULL, tries INTEGER NOT NULL, PRIMARY KEY (webhook, shard)) STRICT, WITHOUT ROWID",
+    ],
+    &[
+        "CREATE TABLE visits (webhook TEXT NOT NULL, shard INTEGER NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (webhook, shard)) STRICT, WITHOUT ROWID",
+    ],
+];
 
 /// Webhooks that are read at once when all are looked at.
 const BATCH: u32 = 100;
@@ -228,7 +233,7 @@ pub(super) fn fewest_tries(db: &impl Database) -> Result<Option<u32>, DatabaseEr
     rows.first().map_or(Ok(None), |row| row.optional(0, number))
 }
 
-fn text(id: WebhookId) -> Value {
+pub(super) fn text(id: WebhookId) -> Value {
     Value::Text(id.to_string())
 }
 
@@ -254,10 +259,10 @@ fn read(row: &Row, column: usize) -> Result<Webhook, RegistryError> {
     })
 }
 
-fn integer(number: impl TryInto<i64>) -> Value {
+pub(super) fn integer(number: impl TryInto<i64>) -> Value {
     Value::Integer(number.try_into().unwrap_or(i64::MAX))
 }
 
-fn number<N: TryFrom<i64>>(row: &Row, column: usize) -> Result<N, DatabaseError> {
+pub(super) fn number<N: TryFrom<i64>>(row: &Row, column: usize) -> Result<N, DatabaseError> {
     N::try_from(row.integer(column)?).map_err(|_| DatabaseError::Unexpected(column))
 }

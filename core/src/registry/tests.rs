@@ -525,3 +525,65 @@ fn the_stored_format_is_unchanged() {
     assert_eq!(rows[0].text(0), Ok(STORED));
     assert_eq!(it.stored(created.id), Some(created));
 }
+
+#[test]
+fn a_round_visits_what_was_noted_and_forgets_what_has_nothing_left() {
+    let mut it = Fixture::new();
+    let (a, b) = (
+        WebhookId::from_random([1; 16]),
+        WebhookId::from_random([2; 16]),
+    );
+    let note = |it: &mut Fixture, webhook, shard| {
+        it.ask(RegistryRequest::Note { webhook, shard });
+    };
+    for _ in 0..3 {
+        note(&mut it, a, 0);
+        note(&mut it, a, 63);
+        note(&mut it, b, 0);
+    }
+    let begin = |it: &Fixture, now| -> Vec<(WebhookId, u8)> {
+        let visits = it.registry.begin_visits(&it.db, 100, now).unwrap();
+        visits
+            .iter()
+            .map(|visit| (visit.webhook, visit.shard))
+            .collect()
+    };
+    let now = NOW.plus(crate::time::HOUR);
+    let mut visits = it.registry.begin_visits(&it.db, 100, now).unwrap();
+    visits.sort_by_key(|visit| (visit.webhook, visit.shard));
+    assert_eq!(begin(&it, now), [], "each once in a round");
+    // Something comes to the second while it is being visited.
+    note(&mut it, a, 63);
+    it.registry.visited(&it.db, &visits[0], None, now).unwrap();
+    it.registry.visited(&it.db, &visits[1], None, now).unwrap();
+    it.registry
+        .visited(&it.db, &visits[2], Some(now), now)
+        .unwrap();
+    assert_eq!(begin(&it, now), [(a, 63)], "what was noted meanwhile");
+    let later = now.plus(crate::time::HOUR);
+    // The one that did not answer, and the one that asked for it.
+    assert_eq!(begin(&it, later).len(), 2);
+    let far = later.plus(crate::time::DAY);
+    let visits = it.registry.begin_visits(&it.db, 100, far).unwrap();
+    for visit in &visits {
+        it.registry.visited(&it.db, visit, None, far).unwrap();
+    }
+    assert_eq!(begin(&it, far.plus(crate::time::DAY)), []);
+}
+
+#[test]
+fn pausing_and_resuming_are_changes_once() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    it.settle();
+    let paused = webhook(it.ask(RegistryRequest::Pause(created.id, true)));
+    assert!(paused.is_paused && paused.version == created.version + 1);
+    assert_eq!(it.pending().len(), 1);
+    it.settle();
+    let again = webhook(it.ask(RegistryRequest::Pause(created.id, true)));
+    assert_eq!((again.version, it.pending().len()), (paused.version, 0));
+    let resumed = webhook(it.ask(RegistryRequest::Pause(created.id, false)));
+    assert!(!resumed.is_paused);
+    let unknown = RegistryRequest::Pause(WebhookId::from_random([9; 16]), true);
+    assert!(matches!(it.ask(unknown), RegistryReply::NotFound));
+}

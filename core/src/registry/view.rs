@@ -47,6 +47,8 @@ pub fn webhook<'a>(
         give_up_after_hours: webhook.give_up_after_hours,
         retention_days: webhook.retention_days,
         dedupe_days: webhook.dedupe_days,
+        alert_url: webhook.alert_url.as_deref(),
+        alert_after_minutes: webhook.alert_after_minutes,
         shards: webhook.shards,
         warnings,
         created_at: webhook.created_at.to_rfc3339(),
@@ -76,6 +78,8 @@ pub struct WebhookView<'a> {
     give_up_after_hours: u32,
     retention_days: u32,
     dedupe_days: u32,
+    alert_url: Option<&'a str>,
+    alert_after_minutes: u32,
     shards: u8,
     warnings: &'a [String],
     created_at: String,
@@ -361,6 +365,8 @@ mod tests {
             give_up_after_hours: 72,
             retention_days: 30,
             dedupe_days: 400,
+            alert_url: None,
+            alert_after_minutes: 15,
             shards: 1,
             created_at: Timestamp::from_millis(1_763_632_800_000),
             updated_at: Timestamp::from_millis(1_763_632_801_500),
@@ -374,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_webhook_is_shown_as_the_contract_says() {
-        let expected = r#"{"id":"wh_00000000000000000000000000","name":"Webhook đơn hàng","provider":"bank","settings":{},"ingest_url":"https://hooks.example.com/in/wh_00000000000000000000000000","webhook_url":"https://shop.example/hook","destinations":[{"id":"dst_0000000000000","url":"https://shop.example/hook","headers":{},"timeout_seconds":5,"strict":false,"sign":true,"forward_credentials":true,"rate_per_second":20}],"is_active":true,"is_paused":false,"secret":"***5678","signing_secret":"***mnop","type":"ALL","accounts":[],"allow_events":["*"],"headers":{"x-from":"tram"},"retry":{"schedule":"fibonacci"},"give_up_after_hours":72,"retention_days":30,"dedupe_days":400,"shards":1,"warnings":["careful"],"created_at":"2025-11-20T10:00:00.000Z","updated_at":"2025-11-20T10:00:01.500Z"}"#;
+        let expected = r#"{"id":"wh_00000000000000000000000000","name":"Webhook đơn hàng","provider":"bank","settings":{},"ingest_url":"https://hooks.example.com/in/wh_00000000000000000000000000","webhook_url":"https://shop.example/hook","destinations":[{"id":"dst_0000000000000","url":"https://shop.example/hook","headers":{},"timeout_seconds":5,"strict":false,"sign":true,"forward_credentials":true,"rate_per_second":20}],"is_active":true,"is_paused":false,"secret":"***5678","signing_secret":"***mnop","type":"ALL","accounts":[],"allow_events":["*"],"headers":{"x-from":"tram"},"retry":{"schedule":"fibonacci"},"give_up_after_hours":72,"retention_days":30,"dedupe_days":400,"alert_url":null,"alert_after_minutes":15,"shards":1,"warnings":["careful"],"created_at":"2025-11-20T10:00:00.000Z","updated_at":"2025-11-20T10:00:01.500Z"}"#;
         let warnings = ["careful".to_owned()];
         for base in ["https://hooks.example.com", "https://hooks.example.com/"] {
             let sample = sample();

@@ -9,6 +9,7 @@ mod judge;
 mod request;
 
 pub use judge::{judge, success_in};
+pub(crate) use request::sign;
 pub use request::{Outgoing, outgoing};
 
 /// How much of an answer is kept, in bytes.

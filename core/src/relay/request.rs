@@ -210,7 +210,7 @@ fn hops_of(original: &Headers) -> u32 {
 /// Signs after the Standard Webhooks specification. The id is the event's and the
 /// same for every attempt; the time is this attempt's, or an origin that checks it
 /// would refuse a late one.
-fn sign(
+pub(crate) fn sign(
     headers: &mut Vec<(String, String)>,
     webhook: &Webhook,
     id: &str,

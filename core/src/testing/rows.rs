@@ -1,10 +1,11 @@
 //! What things cost: scenarios whose written rows are counted where the platform
 //! counts them, inside a real Durable Object. Alarms count as rows.
 
-use super::samples::{START, accept, event, verdict, webhook};
+use super::samples::{START, accept, event, refused, verdict, webhook};
 use crate::{
     database::Database,
     mailbox::Mailbox,
+    messages::MailboxRequest,
     time::{MINUTE, Timestamp},
 };
 use std::time::Duration;
@@ -21,6 +22,7 @@ const SLOTS: usize = 6;
 /// `lone`: one event, alone, taken at its first attempt. `burst`: 100 events that
 /// come while deliveries run, all taken. `third`: one event, taken at its third
 /// attempt. `duplicate`: a second coming of a delivered event. `test`: a test call.
+/// `refusals`: 200 refused requests in three writes.
 ///
 /// # Errors
 /// When the database fails or there is no such scenario.
@@ -59,6 +61,11 @@ pub fn run(scenario: &str, db: &impl Database, written: &dyn Fn() -> u64) -> Res
             station.comes("0", true)?;
             station.wakes(&[200])?;
         }
+        "refusals" => {
+            for count in [1, 150, 49] {
+                station.refuses(count)?;
+            }
+        }
         "burst" => {
             station.comes("0", false)?;
             station.mailbox.woken();
@@ -89,6 +96,12 @@ impl<D: Database> Station<'_, D> {
         event.test = test;
         let taken = self.mailbox.accept(self.db, &accept(vec![event]), self.now);
         taken.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn refuses(&mut self, count: i64) -> Result<(), String> {
+        let request = MailboxRequest::Refused(refused(self.now, count));
+        let kept = self.mailbox.handle(self.db, request, self.now);
+        kept.map(drop).map_err(|error| error.to_string())
     }
 
     fn wakes(&mut self, statuses: &[u16]) -> Result<(), String> {

@@ -5,6 +5,7 @@ use crate::{
     event::{Envelope, NewEvent, Summary},
     ids::{DestinationId, WebhookId},
     messages::Accept,
+    refusals::Refused,
     secret::Secret,
     time::Timestamp,
     webhook::{Destination, DirectionFilter, Retry, Settings, Webhook},
@@ -53,6 +54,8 @@ pub fn webhook(destinations: u8) -> Webhook {
         give_up_after_hours: 72,
         retention_days: 30,
         dedupe_days: 400,
+        alert_url: None,
+        alert_after_minutes: 15,
         shards: 1,
         created_at: START,
         updated_at: START,
@@ -97,6 +100,16 @@ pub fn accept(events: Vec<NewEvent>) -> Accept {
         },
         events,
     }
+}
+
+/// So many refused requests, a millisecond apart.
+#[must_use]
+pub fn refused(from: Timestamp, count: i64) -> Vec<Refused> {
+    let one = |n: i64| Refused {
+        at: Timestamp::from_millis(from.millis().saturating_add(n)),
+        json: ["{\"n\":", &n.to_string(), "}"].concat(),
+    };
+    (0..count).map(one).collect()
 }
 
 /// The origin answered `status` at `now`.

@@ -2,7 +2,7 @@
 //! in a unit test, and inside a real Durable Object. Each case gets a new, empty
 //! database. Nothing here panics, sleeps or asks for the time.
 
-use super::samples::{START, accept, destination, event, verdict, webhook};
+use super::samples::{START, accept, destination, event, refused, verdict, webhook};
 use crate::{
     database::{Database, DatabaseError, Value},
     delivery::{Job, Status},
@@ -12,7 +12,7 @@ use crate::{
         Mailbox, MailboxError,
         view::{EventQuery, EventView},
     },
-    messages::{AcceptReply, Taken},
+    messages::{AcceptReply, MailboxReply, MailboxRequest, Taken},
     time::{DAY, HOUR, MINUTE, Timestamp},
     webhook::Retry,
 };
@@ -62,6 +62,7 @@ cases![
     immense_texts_do_not_lose_the_event,
     a_retired_mailbox_stays_gone,
     what_fails_is_rolled_back,
+    refusals_are_one_row,
     the_platform_s_limits,
 ];
 
@@ -676,6 +677,52 @@ fn what_fails_is_rolled_back(db: &impl Database) -> Outcome {
     equal("too large", refused.is_err(), true)?;
     equal("rows after it", rows(db, "events")?, 1)?;
     take_new(&mut mailbox, db, event("2", b"{}"), START).map(drop)
+}
+
+fn refusals_are_one_row(db: &impl Database) -> Outcome {
+    let mut mailbox = Mailbox::open(db, None, START).map_err(said)?;
+    let list = |mailbox: &mut Mailbox| {
+        let reply = mailbox.handle(db, MailboxRequest::Refusals, START);
+        match reply.map_err(said)? {
+            MailboxReply::Refusals(list) => Ok(list),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let keep = |mailbox: &mut Mailbox, count| {
+        let request = MailboxRequest::Refused(refused(START, count));
+        mailbox.handle(db, request, START).map_err(said)
+    };
+    let nothing = r#"{"data":[],"next_cursor":null}"#;
+    equal("at first", list(&mut mailbox)?.as_str(), nothing)?;
+    let unknown = matches!(keep(&mut mailbox, 1)?, MailboxReply::Unconfigured);
+    equal("not configured", unknown, true)?;
+    equal("rows", rows(db, "refusals")?, 0)?;
+    mailbox.configure(db, &webhook(1), 0, START).map_err(said)?;
+    for count in [2, 200, 3] {
+        let done = matches!(keep(&mut mailbox, count)?, MailboxReply::Done);
+        equal("kept", done, true)?;
+        equal("rows", rows(db, "refusals")?, 1)?;
+    }
+    for mailbox in [
+        &mut mailbox,
+        &mut Mailbox::open(db, None, START).map_err(said)?,
+    ] {
+        let list = list(mailbox)?;
+        equal("listed", list.matches("\"n\":").count(), 50)?;
+        let newest = list.starts_with(r#"{"data":[{"n":199},{"n":198},"#);
+        equal("newest first", newest, true)?;
+    }
+    // Of another shape: forgotten, and begun anew.
+    db.run("UPDATE refusals SET data = x'ff01'", &[])
+        .map_err(said)?;
+    equal("unreadable", list(&mut mailbox)?.as_str(), nothing)?;
+    keep(&mut mailbox, 1)?;
+    equal("begun anew", list(&mut mailbox)?.contains("\"n\":0"), true)?;
+    mailbox.retire(db, webhook(1).id).map_err(said)?;
+    let ignored = matches!(keep(&mut mailbox, 1)?, MailboxReply::Done);
+    equal("ignored", ignored, true)?;
+    equal("forgotten", list(&mut mailbox)?.as_str(), nothing)?;
+    equal("dropped", rows(db, "refusals").is_err(), true)
 }
 
 fn the_platform_s_limits(db: &impl Database) -> Outcome {

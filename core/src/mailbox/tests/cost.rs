@@ -2,6 +2,7 @@
 //! the alarms are counted; rows of indexes are known from the schema.
 
 use super::*;
+use crate::{messages::MailboxRequest, testing::samples::refused};
 
 /// Rows of tables and alarms written by `work`.
 fn rows(rig: &mut Rig, work: impl FnOnce(&mut Rig)) -> (u64, u64) {
@@ -118,6 +119,27 @@ fn a_test_call_repeated_within_5_seconds_writes_no_row() {
 }
 
 #[test]
+fn refused_requests_write_one_row_however_many_come() {
+    let mut rig = Rig::new(1);
+    for count in [1, 50, 1_000] {
+        let cost = rows(&mut rig, |rig| {
+            let request = MailboxRequest::Refused(refused(START, count));
+            rig.mailbox.handle(&rig.db, request, START).unwrap();
+        });
+        assert_eq!(cost, (1, 0), "{count}");
+        assert_eq!(rig.count("refusals"), 1);
+    }
+    let list = |rig: &mut Rig| {
+        drop(
+            rig.mailbox
+                .handle(&rig.db, MailboxRequest::Refusals, START)
+                .unwrap(),
+        );
+    };
+    assert_eq!(rows(&mut rig, list), (0, 0));
+}
+
+#[test]
 fn opening_and_configuring_again_write_no_row() {
     let mut rig = Rig::new(1);
     rig.take("1");
@@ -138,13 +160,16 @@ fn opening_and_configuring_again_write_no_row() {
 fn a_failed_attempt_writes_the_wait_and_a_further_one_only_that() {
     let mut rig = Rig::new(1);
     rig.take("1");
-    // The wait (and its index row), the event; the lease's alarm, which is the next
-    // attempt's as well.
+    // The wait (and its index row), the event, the destination's health; the lease's
+    // alarm, which is the next attempt's as well.
+    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(500), 1)), (3, 1));
+    rig.wait(millis(60_000));
     assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(500), 1)), (2, 1));
     rig.wait(millis(60_000));
-    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(500), 1)), (1, 1));
-    rig.wait(millis(60_000));
-    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(200), 1)), (2, 1));
+    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(200), 1)), (3, 1));
+    // One that is refused says nothing of the server.
+    rig.take("2");
+    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(404), 1)), (2, 1));
 }
 
 #[test]

@@ -7,8 +7,11 @@
 )]
 
 mod alarms;
+mod alerts;
 mod cost;
+mod ends;
 mod faults;
+mod health;
 mod order;
 mod random;
 mod shapes;
@@ -131,6 +134,16 @@ impl Rig {
             }
         }
         self.end_run();
+        attempts
+    }
+
+    /// Runs until what was due now is done, at whatever pace it goes out.
+    fn run_all(&mut self, status: u16) -> usize {
+        let mut attempts = self.run(status);
+        while let Some(due) = self.due().filter(|due| due.since(self.now) < millis(1_000)) {
+            self.now = self.now.max(due);
+            attempts += self.run(status);
+        }
         attempts
     }
 

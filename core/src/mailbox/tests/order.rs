@@ -29,7 +29,7 @@ fn new_events_go_by_arrival_and_what_waits_by_due() {
 }
 
 #[test]
-fn five_thousand_waiting_are_all_released_six_at_a_time_oldest_first() {
+fn five_thousand_that_are_due_go_six_at_a_time_oldest_first() {
     let mut rig = Rig::new(1);
     let mut arrived = Vec::new();
     for chunk in 0..10 {
@@ -48,7 +48,7 @@ fn five_thousand_waiting_are_all_released_six_at_a_time_oldest_first() {
         assert!(jobs.len() <= 6);
         arrived.extend(ids(&jobs));
         for job in jobs {
-            rig.finish(&job, 500);
+            rig.finish(&job, 404);
         }
     }
     rig.end_run();
@@ -57,20 +57,20 @@ fn five_thousand_waiting_are_all_released_six_at_a_time_oldest_first() {
     assert_eq!(rig.count("waiting"), 5_000);
     rig.wait(millis(60_000));
     rig.reopen();
-    let mut released = Vec::new();
+    let mut again = Vec::new();
     rig.mailbox.begin_run();
     loop {
         let jobs = rig.lease(6);
         if jobs.is_empty() {
             break;
         }
-        released.extend(ids(&jobs));
+        again.extend(ids(&jobs));
         for job in jobs {
             rig.finish(&job, 200);
         }
     }
     rig.end_run();
-    assert_eq!(released, arrived);
+    assert_eq!(again, arrived);
     assert_eq!(rig.count("waiting"), 0);
     assert_eq!(rig.due(), None);
 }
@@ -300,7 +300,7 @@ fn many_deliveries_to_a_removed_destination_are_cancelled_wake_by_wake() {
     rig.mailbox.begin_run();
     for _ in 0..75 {
         for job in rig.lease(6) {
-            rig.finish(&job, 500);
+            rig.finish(&job, 404);
         }
     }
     rig.change(|webhook| {

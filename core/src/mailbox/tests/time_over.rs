@@ -58,7 +58,7 @@ fn what_was_held_up_beyond_its_time_fails_unless_it_was_never_tried() {
     let untried = rig.take("untried");
     rig.wait(HOUR * 2);
     rig.change(|webhook| webhook.is_paused = false);
-    assert_eq!(rig.run(500), 1);
+    assert_eq!(rig.run_all(500), 1);
     assert_eq!(rig.due(), None);
     for (id, attempts) in [(tried, 1), (untried, 1)] {
         let view = rig.view(id);

@@ -18,9 +18,11 @@ const MAX_ACCOUNTS: usize = 1_000;
 const MAX_EVENTS: usize = 500;
 const MAX_SHARDS: u32 = 64;
 const MAX_DEDUPE_DAYS: u32 = 3_650;
+/// A week.
+const MAX_ALERT_AFTER: u32 = 10_080;
 
 /// Fields that an operator may set.
-pub(super) const WRITABLE: [&str; 20] = [
+pub(super) const WRITABLE: [&str; 22] = [
     "name",
     "provider",
     "settings",
@@ -39,6 +41,8 @@ pub(super) const WRITABLE: [&str; 20] = [
     "give_up_after_hours",
     "retention_days",
     "dedupe_days",
+    "alert_url",
+    "alert_after_minutes",
     "shards",
     "signing_secret",
 ];
@@ -103,6 +107,7 @@ impl<'a> Change<'a> {
             )?;
             self.events(&sent, provider);
             self.days(&sent, provider);
+            self.alerts(&sent);
             self.settings(&sent, provider);
         }
         if self.mistakes.is_empty() {
@@ -363,6 +368,23 @@ impl<'a> Change<'a> {
                     webhook.give_up_after_hours
                 ),
             );
+        }
+    }
+
+    /// Who is told of what goes wrong, and when.
+    fn alerts(&mut self, sent: &Object<'_>) {
+        let (webhook, mistakes) = (&mut self.webhook, &mut self.mistakes);
+        if let Some(node) = sent.get("alert_url") {
+            if node.is_null() {
+                webhook.alert_url = None;
+            } else if let Some(url) = destinations::url(node, self.rules.station, mistakes) {
+                webhook.alert_url = Some(url.to_owned());
+            }
+        }
+        if let Some(node) = sent.get("alert_after_minutes")
+            && let Some(minutes) = node.whole(1, MAX_ALERT_AFTER, mistakes)
+        {
+            webhook.alert_after_minutes = minutes;
         }
     }
 

@@ -256,7 +256,11 @@ fn options(entry: &Object<'_>, destination: &mut Destination, mistakes: &mut Mis
 
 /// A URL that events may be sent to. It is kept as it was written and read anew
 /// whenever it is sent to.
-fn url<'a>(node: &Node<'a>, station: &Station, mistakes: &mut Mistakes) -> Option<&'a str> {
+pub(super) fn url<'a>(
+    node: &Node<'a>,
+    station: &Station,
+    mistakes: &mut Mistakes,
+) -> Option<&'a str> {
     let text = node.text(mistakes)?;
     match destination_url::check(text, station) {
         Ok(_) => Some(text),

@@ -79,7 +79,7 @@ fn wrong_name(name: &str) -> Option<&'static str> {
 }
 
 /// `tchar` of RFC 9110, section 5.6.2.
-const fn is_token(byte: u8) -> bool {
+pub(crate) const fn is_token(byte: u8) -> bool {
     matches!(byte,
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
         | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')

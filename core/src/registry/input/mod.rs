@@ -7,8 +7,8 @@
 
 mod change;
 mod destinations;
-mod headers;
-mod reader;
+pub(crate) mod headers;
+pub(crate) mod reader;
 mod schedule;
 mod secrets;
 mod settings;
@@ -24,7 +24,7 @@ use crate::{
     providers::Provider,
     secret::{Entropy, EntropyExhausted, Secret},
     time::Timestamp,
-    webhook::{DirectionFilter, Retry, Settings, Webhook},
+    webhook::{DirectionFilter, Retry, Settings, USUAL_ALERT_AFTER, Webhook},
 };
 use change::Change;
 use reader::Object;
@@ -107,6 +107,8 @@ pub(super) fn create(
         give_up_after_hours: DEFAULT_GIVE_UP_HOURS,
         retention_days: DEFAULT_RETENTION_DAYS,
         dedupe_days: DEFAULT_DEDUPE_DAYS,
+        alert_url: None,
+        alert_after_minutes: USUAL_ALERT_AFTER,
         shards: 1,
         created_at: rules.now,
         updated_at: rules.now,

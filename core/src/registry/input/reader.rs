@@ -14,11 +14,11 @@ const MAX_MISTAKES: usize = 100;
 
 /// The mistakes found so far.
 #[derive(Default)]
-pub(super) struct Mistakes(Vec<FieldError>);
+pub(crate) struct Mistakes(Vec<FieldError>);
 
 impl Mistakes {
     /// Notes a mistake. The message never holds a secret.
-    pub(super) fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+    pub(crate) fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
         if self.0.len() < MAX_MISTAKES {
             self.0.push(FieldError {
                 pointer: pointer.into(),
@@ -27,12 +27,12 @@ impl Mistakes {
         }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether something is wrong at this pointer or below it.
-    pub(super) fn any_at(&self, pointer: &str) -> bool {
+    pub(crate) fn any_at(&self, pointer: &str) -> bool {
         self.0.iter().any(|mistake| {
             mistake
                 .pointer
@@ -41,14 +41,14 @@ impl Mistakes {
         })
     }
 
-    pub(super) fn into_vec(self) -> Vec<FieldError> {
+    pub(crate) fn into_vec(self) -> Vec<FieldError> {
         self.0
     }
 }
 
 /// JSON text as a value; one mistake at the root when it is not JSON, or when an
 /// object names a field twice, where it would be a guess which one is meant.
-pub(super) fn parse(text: &str) -> Result<Value, FieldError> {
+pub(crate) fn parse(text: &str) -> Result<Value, FieldError> {
     serde_json::from_slice::<Unique>(text.as_bytes())
         .map(|unique| unique.0)
         .map_err(|error| FieldError {
@@ -121,13 +121,13 @@ impl<'de> Deserialize<'de> for Unique {
 
 /// A value and where it stands. Each reading method answers `None` after noting
 /// what is wrong.
-pub(super) struct Node<'a> {
-    pub(super) value: &'a Value,
-    pub(super) pointer: String,
+pub(crate) struct Node<'a> {
+    pub(crate) value: &'a Value,
+    pub(crate) pointer: String,
 }
 
 impl<'a> Node<'a> {
-    pub(super) const fn root(value: &'a Value) -> Self {
+    pub(crate) const fn root(value: &'a Value) -> Self {
         Self {
             value,
             pointer: String::new(),
@@ -135,7 +135,7 @@ impl<'a> Node<'a> {
     }
 
     /// What stands at `name` under this node.
-    pub(super) fn child(&self, name: &str, value: &'a Value) -> Self {
+    pub(crate) fn child(&self, name: &str, value: &'a Value) -> Self {
         let name = name.replace('~', "~0").replace('/', "~1");
         Self {
             value,
@@ -143,15 +143,15 @@ impl<'a> Node<'a> {
         }
     }
 
-    pub(super) fn wrong(&self, message: impl Into<String>, mistakes: &mut Mistakes) {
+    pub(crate) fn wrong(&self, message: impl Into<String>, mistakes: &mut Mistakes) {
         mistakes.add(self.pointer.clone(), message);
     }
 
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         self.value.is_null()
     }
 
-    pub(super) fn boolean(&self, mistakes: &mut Mistakes) -> Option<bool> {
+    pub(crate) fn boolean(&self, mistakes: &mut Mistakes) -> Option<bool> {
         let read = self.value.as_bool();
         if read.is_none() {
             self.wrong("must be true or false", mistakes);
@@ -160,7 +160,7 @@ impl<'a> Node<'a> {
     }
 
     /// A text of any length.
-    pub(super) fn text(&self, mistakes: &mut Mistakes) -> Option<&'a str> {
+    pub(crate) fn text(&self, mistakes: &mut Mistakes) -> Option<&'a str> {
         let read = self.value.as_str();
         if read.is_none() {
             self.wrong("must be a text", mistakes);
@@ -169,7 +169,7 @@ impl<'a> Node<'a> {
     }
 
     /// A text of 1 to `longest` characters without control characters.
-    pub(super) fn line(&self, longest: usize, mistakes: &mut Mistakes) -> Option<&'a str> {
+    pub(crate) fn line(&self, longest: usize, mistakes: &mut Mistakes) -> Option<&'a str> {
         let text = self.text(mistakes)?;
         if !(1..=longest).contains(&text.chars().count()) {
             self.wrong(format!("must have 1 to {longest} characters"), mistakes);
@@ -183,7 +183,7 @@ impl<'a> Node<'a> {
     }
 
     /// A whole number from `least` to `most`.
-    pub(super) fn whole(&self, least: u32, most: u32, mistakes: &mut Mistakes) -> Option<u32> {
+    pub(crate) fn whole(&self, least: u32, most: u32, mistakes: &mut Mistakes) -> Option<u32> {
         let read = self
             .value
             .as_u64()
@@ -199,7 +199,7 @@ impl<'a> Node<'a> {
     }
 
     /// A number from `least` to `most`.
-    pub(super) fn number(&self, least: f64, most: f64, mistakes: &mut Mistakes) -> Option<f64> {
+    pub(crate) fn number(&self, least: f64, most: f64, mistakes: &mut Mistakes) -> Option<f64> {
         let read = self
             .value
             .as_f64()
@@ -211,7 +211,7 @@ impl<'a> Node<'a> {
     }
 
     /// One of the named choices.
-    pub(super) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &self,
         choices: &[(&str, T)],
         mistakes: &mut Mistakes,
@@ -230,7 +230,7 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of an array of at most `most`.
-    pub(super) fn list(&self, most: usize, mistakes: &mut Mistakes) -> Option<Vec<Self>> {
+    pub(crate) fn list(&self, most: usize, mistakes: &mut Mistakes) -> Option<Vec<Self>> {
         let Some(entries) = self.value.as_array() else {
             self.wrong("must be an array", mistakes);
             return None;
@@ -250,7 +250,7 @@ impl<'a> Node<'a> {
 
     /// An array of at most `most` texts, each of 1 to `longest` characters. Texts
     /// that are wrong are noted and left out.
-    pub(super) fn lines(
+    pub(crate) fn lines(
         &self,
         most: usize,
         longest: usize,
@@ -266,7 +266,7 @@ impl<'a> Node<'a> {
     }
 
     /// The fields of an object.
-    pub(super) fn fields(&self, mistakes: &mut Mistakes) -> Option<Vec<(&'a str, Self)>> {
+    pub(crate) fn fields(&self, mistakes: &mut Mistakes) -> Option<Vec<(&'a str, Self)>> {
         let Some(map) = self.value.as_object() else {
             self.wrong("must be an object", mistakes);
             return None;
@@ -279,7 +279,7 @@ impl<'a> Node<'a> {
     }
 
     /// The fields of an object that has no others than the `known`.
-    pub(super) fn object(&self, known: &[&str], mistakes: &mut Mistakes) -> Option<Object<'a>> {
+    pub(crate) fn object(&self, known: &[&str], mistakes: &mut Mistakes) -> Option<Object<'a>> {
         let mut fields = self.fields(mistakes)?;
         fields.retain(|(name, node)| {
             let is_known = known.contains(name);
@@ -299,14 +299,14 @@ impl<'a> Node<'a> {
 }
 
 /// The fields that were sent in an object.
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     pointer: String,
     fields: Vec<(&'a str, Node<'a>)>,
 }
 
 impl<'a> Object<'a> {
     /// The field, when it was sent.
-    pub(super) fn get(&self, name: &str) -> Option<&Node<'a>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Node<'a>> {
         self.fields
             .iter()
             .find(|(sent, _)| *sent == name)
@@ -314,7 +314,7 @@ impl<'a> Object<'a> {
     }
 
     /// The field, or a mistake that says that it is missing.
-    pub(super) fn need(&self, name: &str, mistakes: &mut Mistakes) -> Option<&Node<'a>> {
+    pub(crate) fn need(&self, name: &str, mistakes: &mut Mistakes) -> Option<&Node<'a>> {
         let node = self.get(name);
         if node.is_none() {
             mistakes.add(format!("{}/{name}", self.pointer), "is missing");
@@ -323,7 +323,7 @@ impl<'a> Object<'a> {
     }
 
     /// Drops the fields for which `keep` is false.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&str, &Node<'a>) -> bool) {
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &Node<'a>) -> bool) {
         self.fields.retain(|(name, node)| keep(name, node));
     }
 }

@@ -848,3 +848,29 @@ fn abaha_cannot_do_without_its_header() {
     let mistakes = create_real(&json!("abaha"), &without).unwrap_err();
     assert_eq!(mistakes[0].0, "/settings/header");
 }
+
+#[test]
+fn an_alert_address_is_judged_as_a_destination_is() {
+    let webhook = created(json!({"alert_url": "https://ops.example/a"}));
+    assert_eq!(webhook.alert_url.as_deref(), Some("https://ops.example/a"));
+    assert_eq!(webhook.alert_after_minutes, 15);
+    let gone = update_of(
+        &webhook,
+        &json!({"alert_url": null, "alert_after_minutes": 60}),
+    );
+    let gone = gone.unwrap().webhook;
+    assert_eq!((gone.alert_url, gone.alert_after_minutes), (None, 60));
+    let wrong = |more: Value| pointers(create_text(&with(more).to_string()));
+    for url in [
+        "http://ops.example/",
+        "https://localhost/",
+        "https://10.0.0.1/",
+        "x",
+    ] {
+        assert_eq!(wrong(json!({"alert_url": url})), ["/alert_url"], "{url}");
+    }
+    for minutes in [json!(0), json!(10_081), json!("15"), json!(1.5)] {
+        let found = wrong(json!({"alert_after_minutes": minutes}));
+        assert_eq!(found, ["/alert_after_minutes"], "{minutes}");
+    }
+}

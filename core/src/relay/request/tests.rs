@@ -53,6 +53,8 @@ fn webhook() -> Webhook {
         give_up_after_hours: 72,
         retention_days: 30,
         dedupe_days: 400,
+        alert_url: None,
+        alert_after_minutes: 15,
         shards: 1,
         created_at: NOW,
         updated_at: NOW,

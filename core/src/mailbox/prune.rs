@@ -1,0 +1,196 @@
+//! What is kept only for a time: payloads for `retention_days`, keys (and with them
+//! the event as a whole) for `dedupe_days`. In bounded batches, so that no wake is
+//! long.
+//!
+//! A pending event is not touched: its payload is still to be sent. It ends within
+//! `give_up_after_hours`, unless its webhook is paused.
+//!
+//! Nothing wakes the object for this alone but a visit: an event costs no alarm for
+//! its end.
+
+use super::{Mailbox, MailboxError, schema, sql};
+use crate::{
+    database::{Database, Value},
+    ids::Sequence,
+    time::{DAY, HOUR, Timestamp},
+    webhook::Webhook,
+};
+use std::time::Duration;
+
+/// Events that one batch deals with.
+pub(super) const BATCH: usize = 200;
+/// Batches of one wake.
+const BATCHES: usize = 4;
+/// Where there is more, the next batches follow after this.
+const NEXT_BATCHES: Duration = Duration::from_secs(1);
+/// What could not be pruned yet is looked at again after this.
+const AGAIN: Duration = HOUR;
+
+/// Where the events begin whose payloads are kept.
+const PRUNED: &str = "pruned";
+
+fn days(days: u32) -> Duration {
+    DAY.saturating_mul(days)
+}
+
+impl Mailbox {
+    /// Prunes what is over its time, if anything can be: a few batches at most. Where
+    /// more is left, [`wake_at`](Self::wake_at) says so.
+    ///
+    /// # Errors
+    /// When the database fails; what was pruned until then is.
+    pub(super) fn prune(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
+        let Some(config) = self.config.clone() else {
+            return Ok(());
+        };
+        for _ in 0..BATCHES {
+            if self.prune_at.is_some_and(|at| at > now) {
+                return Ok(());
+            }
+            let keys = prune_keys(db, &config, now)?;
+            let payloads = prune_payloads(db, &config, now)?;
+            if !keys && !payloads {
+                let next = next_end(db, &config)?;
+                // What is over its time and still there is pending.
+                self.prune_at = Some(next.unwrap_or(now.plus(DAY)).max(now.plus(AGAIN)));
+                self.prune_more = false;
+                return Ok(());
+            }
+        }
+        self.prune_more = true;
+        Ok(())
+    }
+
+    /// When the object wants to be called for pruning that is under way.
+    pub(super) fn more_to_prune(&self, now: Timestamp) -> Option<Timestamp> {
+        self.prune_more.then(|| now.plus(NEXT_BATCHES))
+    }
+
+    /// When somebody should come by: at once where something is pending, since its
+    /// alarm may be lost, else when the next event is over its time. `None` when
+    /// nothing is kept.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn visit_at(
+        &self,
+        db: &impl Database,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, MailboxError> {
+        if self.retired {
+            return Ok(None);
+        }
+        if self.wake_at(db, now)?.is_some() {
+            return Ok(Some(now));
+        }
+        match &self.config {
+            Some(config) => next_end(db, config),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Forgets events whose keys are over their time; whether there may be more.
+fn prune_keys(db: &impl Database, config: &Webhook, now: Timestamp) -> Result<bool, MailboxError> {
+    let before = Sequence::first_at(now.minus(days(config.dedupe_days)));
+    let rows = db.run(
+        "SELECT seq FROM events WHERE seq < ? AND status <> 'pending' ORDER BY seq LIMIT ?",
+        &[sql::sequence(before), sql::size(BATCH)],
+    )?;
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return Ok(false);
+    };
+    let range = [
+        sql::sequence(sql::read_sequence(first, 0)?),
+        sql::sequence(sql::read_sequence(last, 0)?),
+    ];
+    db.atomically(|| -> Result<(), MailboxError> {
+        db.run(
+            "DELETE FROM payloads WHERE seq BETWEEN ? AND ? AND seq IN
+                (SELECT seq FROM events WHERE status <> 'pending')",
+            &range,
+        )?;
+        db.run(
+            "DELETE FROM events WHERE seq BETWEEN ? AND ? AND status <> 'pending'",
+            &range,
+        )?;
+        Ok(())
+    })?;
+    Ok(rows.len() >= BATCH)
+}
+
+/// Forgets payloads that are over their time, and test calls as a whole, up to the
+/// first pending event; whether there may be more.
+fn prune_payloads(
+    db: &impl Database,
+    config: &Webhook,
+    now: Timestamp,
+) -> Result<bool, MailboxError> {
+    let from = kept_from(db)?;
+    let before = Sequence::first_at(now.minus(days(config.retention_days)));
+    let rows = db.run(
+        "SELECT seq, status = 'pending' FROM events WHERE seq >= ? AND seq < ?
+         ORDER BY seq LIMIT ?",
+        &[sql::sequence(from), sql::sequence(before), sql::size(BATCH)],
+    )?;
+    let mut to = None;
+    let mut stopped = false;
+    for row in &rows {
+        if row.integer(1)? != 0 {
+            stopped = true;
+            break;
+        }
+        to = Some(sql::after(sql::read_sequence(row, 0)?));
+    }
+    let Some(to) = to else {
+        return Ok(false);
+    };
+    let range = [sql::sequence(from), sql::sequence(to)];
+    db.atomically(|| -> Result<(), MailboxError> {
+        for statement in [
+            "DELETE FROM payloads WHERE seq >= ? AND seq < ?",
+            "DELETE FROM events WHERE seq >= ? AND seq < ? AND test = 1",
+            "UPDATE events SET envelope = NULL, body = NULL
+             WHERE seq >= ? AND seq < ? AND envelope IS NOT NULL",
+        ] {
+            db.run(statement, &range)?;
+        }
+        schema::set_meta(db, PRUNED, sql::sequence(to))
+    })?;
+    Ok(!stopped && rows.len() >= BATCH)
+}
+
+/// When the first of what is kept is over its time.
+fn next_end(db: &impl Database, config: &Webhook) -> Result<Option<Timestamp>, MailboxError> {
+    let first_from = |from: Sequence, lasts: u32| -> Result<Option<Timestamp>, MailboxError> {
+        db.run(
+            "SELECT seq FROM events WHERE seq >= ? ORDER BY seq LIMIT 1",
+            &[sql::sequence(from)],
+        )?
+        .first()
+        .map(|row| Ok(sql::read_sequence(row, 0)?.at().plus(days(lasts))))
+        .transpose()
+    };
+    let key = first_from(Sequence::default(), config.dedupe_days)?;
+    let payload = first_from(kept_from(db)?, config.retention_days)?;
+    Ok(key.into_iter().chain(payload).min())
+}
+
+fn kept_from(db: &impl Database) -> Result<Sequence, MailboxError> {
+    match schema::meta(db, PRUNED)? {
+        Some(Value::Integer(number)) => {
+            Sequence::from_number(number).ok_or(MailboxError::Unreadable("what was pruned"))
+        }
+        Some(_) => Err(MailboxError::Unreadable("what was pruned")),
+        None => Ok(Sequence::default()),
+    }
+}
+
+/// An event has its payload again, so that what was pruned must be gone over from
+/// there: one row.
+pub(super) fn prune_again_from(db: &impl Database, event: Sequence) -> Result<(), MailboxError> {
+    if kept_from(db)? > event {
+        schema::set_meta(db, PRUNED, sql::sequence(event))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Refused requests of the webhook, for the operator. One row however many come, so
+//! that a write is one row and deleting the webhook leaves none.
+
+use super::{Mailbox, MailboxError, sql};
+use crate::{
+    database::{Database, Row},
+    messages::{self, MailboxReply},
+    refusals::{self, Refused},
+};
+
+impl Mailbox {
+    /// Keeps the newest of what is kept and what has come since.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) fn keep_refused(
+        &self,
+        db: &impl Database,
+        come: Vec<Refused>,
+    ) -> Result<MailboxReply, MailboxError> {
+        if self.retired {
+            return Ok(MailboxReply::Done);
+        }
+        if self.config.is_none() {
+            return Ok(MailboxReply::Unconfigured);
+        }
+        let mut kept = kept(db)?;
+        refusals::add_newest(&mut kept, come);
+        let bytes =
+            messages::to_bytes(&kept).map_err(|_| MailboxError::Unreadable("what was refused"))?;
+        db.run(
+            "INSERT INTO refusals (id, data) VALUES (1, ?)
+             ON CONFLICT (id) DO UPDATE SET data = excluded.data",
+            &[sql::blob(&bytes)],
+        )?;
+        Ok(MailboxReply::Done)
+    }
+
+    /// What is kept, as the API shows it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) fn refusals(&self, db: &impl Database) -> Result<MailboxReply, MailboxError> {
+        let kept = if self.retired { Vec::new() } else { kept(db)? };
+        Ok(MailboxReply::Refusals(refusals::to_json(&kept)))
+    }
+}
+
+/// Newest first. What an earlier release wrote in another shape is not worth an error:
+/// it is forgotten, and the next write begins anew.
+fn kept(db: &impl Database) -> Result<Vec<Refused>, MailboxError> {
+    let rows = db.run("SELECT data FROM refusals", &[])?;
+    let bytes = rows.first().map(|row: &Row| row.blob(0)).transpose()?;
+    Ok(bytes
+        .and_then(|bytes| messages::from_bytes(bytes).ok())
+        .unwrap_or_default())
+}

@@ -1,0 +1,185 @@
+//! Delivering all events again that match a filter: a bounded number in each wake,
+//! the oldest first, until all that were there when it was asked for are done.
+//!
+//! Where it stands is kept, so that an eviction does not end it. While one is under
+//! way, the same question asks how far it is; once it has ended, it is a new wish.
+
+use super::{Mailbox, MailboxError, list, resend, schema, sql, view::EventQuery};
+use crate::{
+    database::{Database, Value},
+    ids::{DestinationId, Sequence},
+    messages,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Events of one transaction.
+pub(super) const BATCH: usize = 100;
+/// Transactions of one wake.
+const BATCHES: usize = 5;
+/// The next wake comes after this.
+const NEXT: Duration = Duration::from_millis(500);
+
+const RESENDING: &str = "resending";
+
+/// A resend of many, under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Resending {
+    query: EventQuery,
+    /// It has come this far …
+    after: Sequence,
+    /// … and goes so far.
+    upto: Sequence,
+    /// Deliveries that were queued.
+    queued: u32,
+}
+
+/// How far a resend of many is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Deliveries queued so far.
+    pub queued: u32,
+    /// All that match have been gone through.
+    pub done: bool,
+}
+
+/// What is under way in this database.
+pub(super) fn load(db: &impl Database) -> Result<Option<Resending>, MailboxError> {
+    Ok(match schema::meta(db, RESENDING)? {
+        // One that cannot be read is over: the operator can ask again.
+        Some(Value::Blob(bytes)) => messages::from_bytes(&bytes).ok(),
+        _ => None,
+    })
+}
+
+impl Mailbox {
+    /// Queues all events again that match, or says how far that is when the same was
+    /// asked and is under way. Another that is under way is finished first.
+    ///
+    /// # Errors
+    /// When the database fails; what was queued until then goes on.
+    pub fn resend_all(
+        &mut self,
+        db: &impl Database,
+        query: &EventQuery,
+        now: Timestamp,
+    ) -> Result<Progress, MailboxError> {
+        let Some(config) = &self.config else {
+            return Ok(Progress {
+                queued: 0,
+                done: true,
+            });
+        };
+        if let Some(under_way) = &self.resending {
+            return Ok(Progress {
+                queued: if under_way.query == *query {
+                    under_way.queued
+                } else {
+                    0
+                },
+                done: false,
+            });
+        }
+        let wish = Resending {
+            query: query.clone(),
+            after: Sequence::default(),
+            upto: self.upper_bound(config, query),
+            queued: 0,
+        };
+        schema::set_meta(db, RESENDING, sql::packed(&wish)?)?;
+        self.resending = Some(wish);
+        self.go_on_resending(db, now)
+    }
+
+    /// The next part of a resend of many, if one is under way.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) fn go_on_resending(
+        &mut self,
+        db: &impl Database,
+        now: Timestamp,
+    ) -> Result<Progress, MailboxError> {
+        let mut progress = Progress {
+            queued: 0,
+            done: true,
+        };
+        for _ in 0..BATCHES {
+            let Some(resending) = self.resending.clone() else {
+                break;
+            };
+            let next = self.resend_batch(db, &resending, now)?;
+            progress.queued = next.queued;
+            progress.done = next.after >= next.upto;
+            self.resending = (!progress.done).then_some(next);
+        }
+        Ok(progress)
+    }
+
+    /// When the object wants to be called to go on.
+    pub(super) fn more_to_resend(&self, now: Timestamp) -> Option<Timestamp> {
+        self.resending.as_ref().map(|_| now.plus(NEXT))
+    }
+
+    /// One transaction.
+    fn resend_batch(
+        &mut self,
+        db: &impl Database,
+        resending: &Resending,
+        now: Timestamp,
+    ) -> Result<Resending, MailboxError> {
+        let mut sql = "SELECT seq FROM events WHERE seq > ? AND seq < ?".to_owned();
+        let mut values = vec![
+            sql::sequence(resending.after),
+            sql::sequence(resending.upto),
+        ];
+        list::narrow(&resending.query, &mut sql, &mut values);
+        sql.push_str(" ORDER BY seq LIMIT ?");
+        values.push(sql::size(BATCH));
+        let events = db
+            .run(&sql, &values)?
+            .iter()
+            .map(|row| sql::read_sequence(row, 0))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut next = resending.clone();
+        next.after = match events.last() {
+            Some(last) if events.len() >= BATCH => *last,
+            _ => resending.upto,
+        };
+        let configured = self.configured();
+        let stored = db.atomically(|| {
+            let mut queued: Vec<DestinationId> = Vec::new();
+            for event in events {
+                if let Some(chosen) = resend::again(db, &configured, event, None, now)? {
+                    let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
+                    next.queued = next.queued.saturating_add(count);
+                    queued.extend(chosen);
+                }
+            }
+            if next.after >= next.upto {
+                schema::forget_meta(db, RESENDING)?;
+            } else {
+                schema::set_meta(db, RESENDING, sql::packed(&next)?)?;
+            }
+            Ok::<_, MailboxError>((next, queued))
+        });
+        let (next, queued) = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.armed = None;
+                // It may have stuck.
+                self.waiting.extend(self.configured());
+                return Err(error);
+            }
+        };
+        for destination in queued {
+            self.waiting.insert(destination, ());
+            // So many at once are not thrown at anybody.
+            let mut health = self.health.get(&destination).cloned().unwrap_or_default();
+            health.catch_up(now);
+            self.health.insert(destination, health);
+        }
+        Ok(next)
+    }
+}

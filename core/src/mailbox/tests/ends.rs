@@ -1,0 +1,430 @@
+//! How things end: cancelled, deleted, over their time, unreadable.
+
+use super::*;
+use crate::{
+    delivery::Status,
+    mailbox::prune::BATCH,
+    messages::{MailboxReply, MailboxRequest},
+    time::{DAY, HOUR},
+    webhook::Retry,
+};
+
+impl Rig {
+    fn ask(&mut self, request: MailboxRequest) -> MailboxReply {
+        self.mailbox.handle(&self.db, request, self.now).unwrap()
+    }
+
+    /// As the edge does it: after any message the alarm is seen to.
+    fn visit(&mut self) -> Option<Timestamp> {
+        let reply = self.ask(MailboxRequest::Visit);
+        self.mailbox.ensure_armed(&self.db, self.now).unwrap();
+        match reply {
+            MailboxReply::VisitAt(at) => at.map(Timestamp::from_millis),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn status(&self, id: EventId) -> Status {
+        self.view(id).status
+    }
+}
+
+fn short_lived() -> Webhook {
+    let mut config = webhook(1);
+    config.retention_days = 3;
+    config.dedupe_days = 10;
+    config.retry = Retry::Custom {
+        delays_seconds: vec![60.0],
+    };
+    config
+}
+
+#[test]
+fn cancelling_ends_what_is_pending_and_nothing_else() {
+    let mut rig = Rig::new(3);
+    let id = rig.take("1");
+    let jobs = rig.lease(6);
+    rig.finish(&jobs[0], 200);
+    rig.finish(&jobs[1], 500);
+    // The third is still out.
+    assert_eq!(rig.mailbox.cancel(&rig.db, id.sequence), Ok(true));
+    let states: Vec<Status> = rig
+        .view(id)
+        .deliveries
+        .unwrap()
+        .iter()
+        .map(|delivery| delivery.status)
+        .collect();
+    assert_eq!(
+        states,
+        [Status::Delivered, Status::Cancelled, Status::Cancelled]
+    );
+    assert_eq!((rig.count("waiting"), rig.due()), (0, None));
+    // What is out is noted when it ends, and not tried again …
+    rig.finish(&jobs[2], 500);
+    let third = rig.view(id).deliveries.unwrap().remove(2);
+    assert_eq!((third.status, third.attempts.len()), (Status::Cancelled, 1));
+    assert_eq!(rig.run(200), 0);
+    // … and cancelling again changes nothing; a resend works as for any other.
+    assert_eq!(rig.mailbox.cancel(&rig.db, id.sequence), Ok(true));
+    rig.mailbox
+        .resend(&rig.db, id.sequence, None, rig.now)
+        .unwrap();
+    assert_eq!(rig.run(200), 3);
+    assert_eq!(rig.status(id), Status::Delivered);
+    let unknown = Sequence::from_number(5).unwrap();
+    assert_eq!(rig.mailbox.cancel(&rig.db, unknown), Ok(false));
+}
+
+#[test]
+fn a_cancelled_delivery_that_is_taken_after_all_is_delivered() {
+    let mut rig = Rig::new(1);
+    let id = rig.take("1");
+    let job = rig.lease_one();
+    rig.mailbox.cancel(&rig.db, id.sequence).unwrap();
+    rig.finish(&job, 200);
+    assert_eq!(rig.status(id), Status::Delivered);
+}
+
+#[test]
+fn cancelling_a_first_attempt_moves_no_cursor_past_another() {
+    let mut rig = Rig::new(1);
+    let ids: Vec<EventId> = (0..300).map(|n| rig.take(&n.to_string())).collect();
+    for id in &ids[1..] {
+        rig.mailbox.cancel(&rig.db, id.sequence).unwrap();
+    }
+    rig.end_run();
+    rig.assert_cursor();
+    rig.reopen();
+    assert_eq!(rig.run(200), 1);
+    assert_eq!(rig.status(ids[0]), Status::Delivered);
+}
+
+#[test]
+fn a_deleted_event_is_gone_and_new_when_it_comes_again() {
+    let mut rig = Rig::new(2);
+    let id = rig.take("1");
+    let large = match rig.offer(vec![event("2", &[7; 9_000])]).reply {
+        AcceptReply::Taken(taken) => match taken[0] {
+            Taken::New(id) => id,
+            ref other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let jobs = rig.lease(6);
+    rig.finish(&jobs[0], 500);
+    for gone in [id, large] {
+        match rig.ask(MailboxRequest::Delete(gone.sequence)) {
+            MailboxReply::Deleted { event, key } => {
+                assert!(event.contains(&gone.to_string()));
+                assert!(event.contains(&hex::encode(key)));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(
+            rig.ask(MailboxRequest::Delete(gone.sequence)),
+            MailboxReply::NotFound
+        ));
+    }
+    for table in ["events", "payloads", "waiting"] {
+        assert_eq!(rig.count(table), 0, "{table}");
+    }
+    // What was out is heard of by nobody, and nothing wakes the object for ever.
+    for job in &jobs[1..] {
+        rig.finish(job, 500);
+    }
+    assert_eq!((rig.count("waiting"), rig.due()), (0, None));
+    assert_eq!(rig.run(200), 0);
+    let again = rig.take("1");
+    assert_ne!(again, id);
+    assert_eq!(rig.run(200), 2);
+}
+
+#[test]
+fn payloads_go_after_retention_and_keys_after_dedupe_in_bounded_batches() {
+    let mut rig = Rig::with(&short_lived());
+    for chunk in 0..3 {
+        let batch = (0..400)
+            .map(|n| {
+                event(
+                    &format!("{chunk}/{n}"),
+                    if n == 7 { &[1; 9_000] } else { b"{}" },
+                )
+            })
+            .collect();
+        rig.offer(batch);
+    }
+    let mut test = event("test", b"{}");
+    test.test = true;
+    rig.offer(vec![test]);
+    assert_eq!(rig.run(200), 1_201);
+    assert_eq!(rig.count("payloads"), 3);
+    assert_eq!(rig.visit(), Some(START.plus(DAY * 3)));
+    rig.wait(DAY * 3 - HOUR);
+    rig.visit();
+    assert_eq!(rig.count("events WHERE body IS NULL"), 3, "nothing yet");
+    rig.wait(HOUR * 2);
+    let before = rig.db.changes();
+    rig.visit();
+    let per_wake = i64::try_from(4 * BATCH).unwrap();
+    let pruned = rig.count("events WHERE body IS NULL");
+    assert!((per_wake..1_000).contains(&pruned), "{pruned}");
+    assert!(rig.db.changes() - before < 1_000);
+    // The rest follows by alarm, and then nothing more.
+    let alarm = rig.alarm().expect("there is more");
+    assert!(
+        alarm <= rig.now.plus(millis(1_000)),
+        "the object calls itself"
+    );
+    rig.now = alarm;
+    rig.run_and_prune();
+    assert_eq!(rig.count("events WHERE body IS NOT NULL"), 0);
+    assert_eq!((rig.count("payloads"), rig.count("events")), (0, 1_200));
+    assert_eq!(rig.alarm(), None);
+    // A repeat is still recognised, and cannot be sent again.
+    let repeat = rig.offer(vec![event("0/1", b"{}")]);
+    assert_eq!(
+        repeat.reply,
+        AcceptReply::Taken(vec![Taken::Duplicate { delivered: true }])
+    );
+    assert_eq!(rig.visit(), Some(START.plus(DAY * 10)));
+    rig.wait(DAY * 7);
+    for _ in 0..3 {
+        rig.visit();
+        rig.run_and_prune();
+    }
+    assert_eq!(rig.count("events"), 0);
+    assert_eq!(rig.visit(), None);
+    assert_eq!(rig.alarm(), None);
+    rig.take("0/1");
+}
+
+impl Rig {
+    /// The alarm fires as the edge sees it: pruning first, then what is due.
+    fn run_and_prune(&mut self) {
+        self.db.clear_alarm().unwrap();
+        self.mailbox.woken();
+        self.mailbox.begin_run();
+        self.mailbox.tend(&self.db, self.now).unwrap();
+        while let Some(job) = self.lease(1).pop() {
+            self.finish(&job, 200);
+        }
+        self.end_run();
+    }
+}
+
+#[test]
+fn a_pending_event_keeps_its_payload_however_old() {
+    let mut config = short_lived();
+    config.is_paused = true;
+    let mut rig = Rig::with(&config);
+    let id = rig.take("1");
+    rig.wait(DAY * 30);
+    rig.visit();
+    rig.change(|webhook| webhook.is_paused = false);
+    assert_eq!(rig.run(200), 1);
+    assert_eq!(rig.status(id), Status::Delivered);
+    // Now it may go, as a whole.
+    rig.wait(HOUR * 2);
+    rig.visit();
+    assert_eq!(rig.count("events"), 0);
+}
+
+#[test]
+fn without_its_payload_an_event_is_not_sent_again_but_its_repeat_brings_it_back() {
+    for size in [10, 9_000] {
+        let mut rig = Rig::with(&short_lived());
+        let body = vec![b'x'; size];
+        rig.offer(vec![event("1", &body)]);
+        rig.run(404);
+        rig.wait(millis(60_000));
+        rig.run(404);
+        let id = Taken::Duplicate { delivered: false };
+        rig.wait(DAY * 4);
+        rig.visit();
+        let number = rig.number("SELECT seq FROM events");
+        let sequence = Sequence::from_number(number).unwrap();
+        let resend = MailboxRequest::Resend {
+            sequence,
+            destination: None,
+        };
+        assert!(matches!(rig.ask(resend), MailboxReply::PayloadGone));
+        assert_eq!(rig.due(), None);
+        let reply = rig.offer(vec![event("1", &body)]).reply;
+        assert_eq!(reply, AcceptReply::Taken(vec![id]));
+        let job = rig.lease_one();
+        assert_eq!(job.event.body, body);
+        rig.finish(&job, 200);
+        rig.wait(HOUR * 2);
+        rig.visit();
+        assert_eq!(rig.count("events WHERE body IS NULL"), 1);
+        assert_eq!(rig.count("payloads"), 0);
+    }
+}
+
+#[test]
+fn a_webhook_that_is_idle_neither_wakes_nor_grows() {
+    let mut rig = Rig::with(&short_lived());
+    rig.take("1");
+    rig.run(200);
+    let size = |rig: &Rig| (rig.count("events"), rig.count("waiting"), rig.count("meta"));
+    rig.now = rig.alarm().unwrap();
+    rig.run(200);
+    let before = size(&rig);
+    let changes = rig.db.changes();
+    for _ in 0..48 {
+        rig.wait(HOUR);
+        assert_eq!(rig.alarm(), None);
+        rig.visit();
+    }
+    assert_eq!(size(&rig), before);
+    assert_eq!(rig.db.changes(), changes);
+}
+
+#[test]
+fn a_visit_sets_a_lost_alarm_again_and_comes_back_while_anything_is_pending() {
+    let mut rig = Rig::new(1);
+    rig.take("1");
+    rig.run(500);
+    rig.db.clear_alarm().unwrap();
+    rig.reopen();
+    rig.wait(HOUR);
+    assert_eq!(rig.visit(), Some(rig.now));
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
+    rig.run(200);
+    assert_eq!(rig.visit(), Some(START.plus(DAY * 30)));
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_set_aside_and_the_others_go_on() {
+    for column in ["deliveries = '{'", "envelope = '{'", "deliveries = x'00'"] {
+        for fresh in [true, false] {
+            let mut rig = Rig::new(1);
+            let bad = rig.take("bad");
+            if !fresh {
+                rig.run(404);
+            }
+            let sql = format!(
+                "UPDATE events SET {column} WHERE seq = {}",
+                bad.sequence.number()
+            );
+            if rig.db.run(&sql, &[]).is_err() {
+                continue; // STRICT refuses another type.
+            }
+            let good = rig.take("good");
+            rig.reopen();
+            rig.wait(millis(60_000));
+            rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
+            assert_eq!(rig.run(200), 1, "{column} {fresh}");
+            assert_eq!(rig.status(good), Status::Delivered);
+            assert_eq!(rig.mailbox.complaints().len(), 1);
+            // It does not wake the object over and over, and is not passed over: a
+            // release that can read it delivers it.
+            assert_eq!(rig.due(), None);
+            rig.assert_cursor();
+            assert_eq!(rig.status(bad), Status::Pending);
+            let page = rig.mailbox.list(
+                &rig.db,
+                &crate::mailbox::view::EventQuery {
+                    per_page: 10,
+                    ..Default::default()
+                },
+            );
+            assert_eq!(page.unwrap().data.len(), 2);
+            let next = rig.take("next");
+            assert_eq!(rig.run(200), 1);
+            assert_eq!(rig.status(next), Status::Delivered);
+        }
+    }
+}
+
+#[test]
+fn an_unreadable_event_of_a_removed_destination_does_not_stop_the_others() {
+    let mut rig = Rig::new(1);
+    let bad = rig.take("bad");
+    rig.run(404);
+    let sql = format!(
+        "UPDATE events SET deliveries = '{{' WHERE seq = {}",
+        bad.sequence.number()
+    );
+    rig.db.run(&sql, &[]).unwrap();
+    rig.change(|webhook| webhook.destinations = vec![crate::testing::samples::destination(4)]);
+    let good = rig.take("good");
+    assert_eq!(rig.run(200), 1);
+    assert_eq!(rig.status(good), Status::Delivered);
+    assert_eq!(rig.due(), None);
+}
+
+#[test]
+fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
+    use crate::mailbox::{Progress, view::EventQuery};
+    let mut config = short_lived();
+    config.retry = Retry::Custom {
+        delays_seconds: Vec::new(),
+    };
+    let mut rig = Rig::with(&config);
+    for chunk in 0..3 {
+        let batch = (0..400)
+            .map(|n| event(&format!("{chunk}/{n}"), b"{}"))
+            .collect();
+        rig.offer(batch);
+    }
+    rig.run(404);
+    let kept = rig.take("kept");
+    rig.run(200);
+    assert_eq!(rig.count("events WHERE status = 'failed'"), 1_200);
+    let query = EventQuery {
+        status: Some(Status::Failed),
+        ..EventQuery::default()
+    };
+    let ask = |rig: &mut Rig| rig.mailbox.resend_all(&rig.db, &query, rig.now).unwrap();
+    let first = ask(&mut rig);
+    assert_eq!((first.queued, first.done), (500, false));
+    // The same question asks how far it is; another has to wait.
+    assert_eq!(ask(&mut rig), first);
+    let other = EventQuery {
+        status: Some(Status::Delivered),
+        ..EventQuery::default()
+    };
+    let told = rig.mailbox.resend_all(&rig.db, &other, rig.now).unwrap();
+    assert_eq!((told.queued, told.done), (0, false));
+    // It survives the object, and needs nobody to ask for it.
+    rig.reopen();
+    rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
+    let mut wakes = 0;
+    while let Some(alarm) = rig.alarm().filter(|_| rig.due().is_some()) {
+        rig.now = rig.now.max(alarm);
+        rig.run_and_prune();
+        wakes += 1;
+        assert!(wakes < 3_000);
+    }
+    assert_eq!(rig.count("events WHERE status = 'delivered'"), 1_201);
+    assert_eq!(rig.view(kept).attempts, 1);
+    let nothing = Progress {
+        queued: 0,
+        done: true,
+    };
+    assert_eq!(ask(&mut rig), nothing);
+    // A second wish works like the first.
+    for _ in 0..2 {
+        rig.wait(millis(1_000));
+        let again = rig.mailbox.resend_all(
+            &rig.db,
+            &EventQuery {
+                q: Some("kept".into()),
+                ..EventQuery::default()
+            },
+            rig.now,
+        );
+        assert_eq!(
+            again.unwrap(),
+            Progress {
+                queued: 1,
+                done: true
+            }
+        );
+        rig.run_and_prune();
+    }
+    assert_eq!(rig.view(kept).attempts, 3);
+    assert_eq!(rig.count("meta WHERE name = 'resending'"), 0);
+}

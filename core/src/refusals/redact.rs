@@ -1,0 +1,109 @@
+//! What of a refused request may be shown. In doubt it is masked: a sender who was set
+//! up wrongly puts the true secret into a field of any name.
+
+use super::clip;
+use crate::{
+    headers::Headers,
+    providers,
+    secret::Secret,
+    webhook::{Settings, Webhook},
+};
+
+/// What is kept of header fields: how many, and in bytes of each name and value and of
+/// all together.
+const MOST_FIELDS: usize = 40;
+const MOST_OF_NAME: usize = 64;
+const MOST_OF_VALUE: usize = 200;
+const MOST_OF_ALL: usize = 3_500;
+
+/// A text that may be a secret.
+const MASKED: &str = "***";
+
+/// A name with any of these in it is one of a secret.
+const SECRETIVE: [&str; 8] = [
+    "token",
+    "secret",
+    "key",
+    "auth",
+    "signature",
+    "password",
+    "cookie",
+    "session",
+];
+
+/// A secret that is shorter is found in too much.
+const SHORTEST: usize = 4;
+/// A text that has so many bytes in common with a secret says too much of it.
+const MOST_IN_COMMON: usize = 8;
+
+/// Whether a header field of this name carries what proves a sender: any provider's,
+/// since what came under another provider's configuration is still masked after a
+/// change, or the one that these settings name.
+pub(crate) fn carries_credential(settings: &Settings, name: &str) -> bool {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    providers::all_credential_headers().any(is)
+        || ["authorization", "cookie"].into_iter().any(is)
+        || settings.header.as_deref().is_some_and(is)
+}
+
+/// The header fields as they are kept: without secrets, each name once, and not more
+/// than there is room for.
+pub(super) fn headers(webhook: &Webhook, headers: &Headers) -> Headers {
+    let mut kept = Headers::new();
+    let mut room = MOST_OF_ALL;
+    for (name, value) in headers.iter().take(MOST_FIELDS) {
+        let value = if holds_secret(webhook, value) {
+            MASKED.to_owned()
+        } else if carries_credential(&webhook.settings, name) {
+            Secret::new(value.to_owned()).masked()
+        } else if SECRETIVE.iter().any(|word| name.contains(word)) {
+            MASKED.to_owned()
+        } else {
+            clip(value, MOST_OF_VALUE).to_owned()
+        };
+        let name = text(webhook, name, MOST_OF_NAME);
+        let size = name.len().saturating_add(value.len());
+        let Some(left) = room.checked_sub(size) else {
+            break;
+        };
+        room = left;
+        kept.join(&name, &value);
+    }
+    kept
+}
+
+/// A text clipped after so many bytes, or masked where it says something of a secret.
+pub(super) fn text(webhook: &Webhook, text: &str, most: usize) -> String {
+    if holds_secret(webhook, text) {
+        MASKED.to_owned()
+    } else {
+        clip(text, most).to_owned()
+    }
+}
+
+/// Whether a text holds one of the webhook's own secrets or a good part of one, in any
+/// case. Of a long text all is searched for whole secrets, and what could be shown of
+/// it for parts of them.
+fn holds_secret(webhook: &Webhook, text: &str) -> bool {
+    let text = text.to_ascii_lowercase().into_bytes();
+    let start = text.get(..MOST_OF_VALUE).unwrap_or(&text);
+    let previous = webhook.previous_signing_secret.as_ref();
+    webhook
+        .secrets
+        .iter()
+        .chain([&webhook.signing_secret])
+        .chain(previous.map(|previous| &previous.secret))
+        .any(|secret| {
+            let secret = secret.expose().to_ascii_lowercase();
+            let secret = secret.strip_prefix("whsec_").unwrap_or(&secret).as_bytes();
+            secret.len() >= SHORTEST
+                && (contains(&text, secret)
+                    || secret
+                        .windows(MOST_IN_COMMON)
+                        .any(|part| contains(start, part)))
+        })
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

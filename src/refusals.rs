@@ -1,0 +1,89 @@
+//! Refused requests are kept for the operator, beside the answer. The core decides which
+//! of them, when they are written, and what of them is shown.
+
+use crate::{
+    clock,
+    objects::{self, CallError},
+};
+use std::{cell::RefCell, rc::Rc};
+use tram_core::{
+    inbound::{Inbound, Refusal},
+    messages::{MailboxReply, MailboxRequest},
+    problem::Problem,
+    refusals::{self, Judged, Objection, Refused, gather::Gathering},
+    webhook::Webhook,
+};
+use worker::{Context, Delay, Env, console_error};
+
+/// Which shard of a webhook keeps them.
+pub(crate) const SHARD: u8 = 0;
+
+thread_local! {
+    static GATHERING: RefCell<Gathering> = const { RefCell::new(Gathering::new()) };
+}
+
+/// A request, as far as it has been looked at.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Whose request it is, as it was last judged.
+    pub(crate) webhook: Option<Rc<Webhook>>,
+    pub(crate) inbound: Inbound,
+    pub(crate) body_was_read: bool,
+    /// Why its sender is not proven.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// Keeps a request that was answered with this problem, if it is one to keep.
+pub(crate) fn keep(env: &Env, context: &Context, seen: Seen, problem: &Problem) {
+    let Some(webhook) = seen.webhook.filter(|_| refusals::is_kept(problem)) else {
+        return;
+    };
+    let at = clock::now();
+    let objection = match seen.refusal {
+        Some(refusal) => Objection::Unproven(refusal),
+        None => Objection::Problem(problem),
+    };
+    let refused = || {
+        Judged {
+            webhook: &webhook,
+            inbound: &seen.inbound,
+            body_was_read: seen.body_was_read,
+            at,
+        }
+        .refused(objection)
+    };
+    let Some(wait) = GATHERING.with_borrow_mut(|all| all.add(webhook.id, at, refused)) else {
+        return;
+    };
+    let env = env.clone();
+    context.wait_until(async move {
+        if !wait.is_zero() {
+            Delay::from(wait).await;
+        }
+        flush(&env, &webhook).await;
+    });
+}
+
+/// Writes what this isolate still holds back of a webhook's refusals. What cannot be
+/// written is let go: it is no more than a sample.
+pub(crate) async fn flush(env: &Env, webhook: &Webhook) {
+    let refused = GATHERING.with_borrow_mut(|all| all.take(webhook.id, clock::now()));
+    if refused.is_empty() {
+        return;
+    }
+    if let Err(error) = write(env, webhook, refused).await {
+        console_error!("refusals of {} not kept: {error}", webhook.id);
+    }
+}
+
+async fn write(env: &Env, webhook: &Webhook, refused: Vec<Refused>) -> Result<(), CallError> {
+    let request = MailboxRequest::Refused(refused);
+    // The second time it has its configuration.
+    for _ in 0..2 {
+        match objects::mailbox(env, &webhook.id, SHARD, &request).await? {
+            MailboxReply::Unconfigured => objects::configure(env, webhook, SHARD).await?,
+            _ => break,
+        }
+    }
+    Ok(())
+}
