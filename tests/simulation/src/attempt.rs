@@ -71,8 +71,8 @@ impl World<'_> {
                 ends,
                 what,
             });
-            if run.under_way.len() > SLOTS {
-                self.accuse("more than six attempts are out");
+            if run.used() > SLOTS {
+                self.accuse("more than six requests are out");
             }
         }
         Ok(())

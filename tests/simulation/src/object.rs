@@ -34,6 +34,10 @@ pub(crate) struct Object {
 pub(crate) struct Run {
     pub(crate) deadline: Timestamp,
     pub(crate) under_way: Vec<UnderWay>,
+    /// Alerts that wait to be told, one after the other, and when the one that is
+    /// being told has been.
+    pub(crate) to_tell: usize,
+    pub(crate) telling: Option<Timestamp>,
     /// Nothing new is begun any more.
     pub(crate) trouble: bool,
     /// When it looks again, if nothing happens before.
@@ -68,7 +72,11 @@ impl Object {
         let run = self.run.as_ref()?;
         let news = (self.signal && run.looks_at.is_some()).then_some(now);
         let ends = run.under_way.iter().map(|attempt| attempt.ends).min();
-        news.into_iter().chain(ends).chain(run.looks_at).min()
+        news.into_iter()
+            .chain(ends)
+            .chain(run.telling)
+            .chain(run.looks_at)
+            .min()
     }
 
     /// Whether a slot may be missing for what is due.
@@ -78,8 +86,15 @@ impl Object {
                 .filter(|number| has(destinations, *number))
                 .filter(|number| run.under_way.iter().all(|attempt| attempt.to != *number))
                 .count();
-            run.trouble || now >= run.deadline || run.under_way.len() + idle.min(SLOTS / 2) >= SLOTS
+            run.trouble || now >= run.deadline || run.used() + idle.min(SLOTS / 2) >= SLOTS
         })
+    }
+}
+
+impl Run {
+    /// Slots that are used.
+    pub(crate) fn used(&self) -> usize {
+        self.under_way.len() + usize::from(self.telling.is_some())
     }
 }
 
@@ -91,6 +106,10 @@ impl World<'_> {
     ) -> Result<T, Trouble> {
         let object = self.object.as_mut().ok_or(Trouble::Failed)?;
         let outcome = work(&mut object.core, &self.disk, self.now);
+        let complaints = object.core.complaints();
+        if !complaints.is_empty() {
+            self.accuse(format!("it complains: {complaints:?}"));
+        }
         self.heard(outcome)
     }
 
@@ -150,7 +169,8 @@ impl World<'_> {
             return Ok(false);
         }
         let opened = Mailbox::open(&self.disk, self.disk.alarm(), self.now);
-        let core = self.heard(opened)?;
+        let mut core = self.heard(opened)?;
+        core.set_station_alerts(self.seed.is_multiple_of(2));
         note!(self, "the object opens");
         self.object = Some(Object {
             core,

@@ -1,12 +1,17 @@
 //! `alarm()`: a run, from lease to lease, until nothing is due.
 
 use crate::{
+    disk::Disk,
     object::{Run, SLOTS, Trouble},
     sabotage::Sabotage,
     world::{World, note},
 };
 use std::time::Duration;
-use tram_core::{database::Database, mailbox::MailboxError, time::Timestamp};
+use tram_core::{
+    database::Database,
+    mailbox::{LINGER, Mailbox, MailboxError},
+    time::Timestamp,
+};
 
 const LONGEST_RUN: Duration = Duration::from_secs(600);
 const LAST_RESORT: Duration = Duration::from_secs(30);
@@ -46,7 +51,40 @@ impl World<'_> {
                 trouble: false,
                 looks_at: None,
                 called_by,
+                to_tell: 0,
+                telling: None,
             });
+        }
+        // Relaying does not wait for it.
+        self.died(|core, db, now| core.tend(db, now))
+    }
+
+    /// Work whose failure is logged, and no more.
+    fn died(
+        &mut self,
+        work: impl FnOnce(&mut Mailbox, &Disk<'_>, Timestamp) -> Result<(), MailboxError>,
+    ) -> Result<(), Trouble> {
+        match self.with(work) {
+            Err(Trouble::Died) => Err(Trouble::Died),
+            Ok(()) | Err(Trouble::Failed) => Ok(()),
+        }
+    }
+
+    /// Tells the operator, one thing at a time, in one of the slots.
+    fn tell(&mut self) -> Result<(), Trouble> {
+        let mut alerts = 0;
+        self.died(|core, db, now| {
+            alerts = core.alerts(db, now)?.len();
+            Ok(())
+        })?;
+        let chance = self.chance(&[self.seen.happened, 3]);
+        let ends = self.now.plus(Duration::from_millis(chance % 12_000));
+        if let Some(run) = self.run() {
+            run.to_tell += alerts;
+            if run.to_tell > 0 && run.telling.is_none() {
+                run.to_tell -= 1;
+                run.telling = Some(ends);
+            }
         }
         Ok(())
     }
@@ -57,6 +95,10 @@ impl World<'_> {
 
     /// An attempt of the run has ended, there is news, or it is time to look again.
     pub(crate) fn run_goes_on(&mut self) {
+        let now = self.now;
+        if let Some(run) = self.run() {
+            run.telling = run.telling.filter(|ends| *ends > now);
+        }
         if self.record_one() != Err(Trouble::Died) {
             self.goes_on();
         }
@@ -70,7 +112,13 @@ impl World<'_> {
                 return;
             };
             run.looks_at = None;
-            let free = SLOTS.saturating_sub(run.under_way.len());
+            if self.tell() == Err(Trouble::Died) {
+                return;
+            }
+            let Some(run) = self.run() else {
+                return;
+            };
+            let free = SLOTS.saturating_sub(run.used());
             let mut wait = None;
             if !run.trouble && now < run.deadline && free > 0 {
                 match self.lease(free) {
@@ -85,7 +133,7 @@ impl World<'_> {
             let Some(run) = &mut object.run else {
                 return;
             };
-            if run.under_way.is_empty() {
+            if run.used() == 0 && wait.is_none_or(|wait| wait > LINGER) {
                 return self.end_run();
             }
             if run.under_way.iter().any(|attempt| attempt.ends <= now) {
@@ -95,7 +143,7 @@ impl World<'_> {
                 continue;
             }
             if let Some(wait) = wait
-                && run.under_way.len() < SLOTS
+                && run.used() < SLOTS
             {
                 if std::mem::take(&mut object.signal) {
                     continue;
