@@ -245,8 +245,10 @@ impl Mailbox {
         Ok(waiting.saturating_add(fresh))
     }
 
-    /// When there will be something to tell, as far as is known.
+    /// When there will be something to tell, as far as is known; while it is paused,
+    /// nothing is told.
     pub(super) fn next_alert(&self) -> Option<Timestamp> {
-        self.alerts_due.filter(|_| self.tells())
+        self.alerts_due
+            .filter(|_| self.tells() && self.relaying().is_some())
     }
 }

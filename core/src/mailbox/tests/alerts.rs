@@ -163,3 +163,19 @@ fn what_is_delivered_at_once_costs_no_more_with_an_address() {
     };
     assert_eq!(rows(&config(once())), rows(&webhook(1)));
 }
+
+#[test]
+fn a_paused_webhook_is_not_woken_for_an_alert_it_would_not_send() {
+    let mut rig = Rig::with(&config(once()));
+    rig.take("1");
+    // There would be something to tell if it waited for long.
+    assert_eq!(rig.told(), []);
+    rig.change(|webhook| webhook.is_paused = true);
+    rig.run(200);
+    rig.wait(HOUR);
+    assert_eq!(rig.run(200), 0);
+    assert_eq!(rig.mailbox.wake_at(&rig.db, rig.now).unwrap(), None);
+    rig.change(|webhook| webhook.is_paused = false);
+    assert_eq!(rig.told(), [(Kind::EventsWaiting, 1)]);
+    assert_eq!(rig.run(200), 1);
+}
