@@ -42,6 +42,7 @@ async function test(args) {
     // Whoever asks for one test is in a hurry.
     ...(names.length === 0 ? lints : []),
     ['tests of the core', () => cargoTest('tram-core')],
+    ['simulation', () => cargoTest('tram-simulation', { TRAM_SIMULATION_SECONDS: quick ? '5' : '60' })],
     ['build', () => build(tools)],
     [
       'black-box tests',

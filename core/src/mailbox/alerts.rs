@@ -245,10 +245,10 @@ impl Mailbox {
         Ok(waiting.saturating_add(fresh))
     }
 
-    /// When there will be something to tell, as far as is known.
+    /// When there will be something to tell, as far as is known; while it is paused,
+    /// nothing is told.
     pub(super) fn next_alert(&self) -> Option<Timestamp> {
-        // In a pause nobody is told: it is the operator's own.
-        let tells = self.tells() && self.relaying().is_some();
-        self.alerts_due.filter(|_| tells)
+        self.alerts_due
+            .filter(|_| self.tells() && self.relaying().is_some())
     }
 }

@@ -9,16 +9,25 @@
 //! Out of scope: the Worker's own code and the real runtime (the black-box tests),
 //! proof and splitting (the core's tests), more than one shard: they share nothing.
 
+mod attempt;
 pub mod campaign;
 mod chance;
+mod check;
 mod disk;
-mod edge;
 mod model;
+mod object;
+mod operator;
 mod origin;
 mod plan;
+mod platform;
+mod post;
 mod previous;
+mod receive;
+mod run;
 mod sabotage;
+mod settle;
 mod shorten;
+mod webhook;
 mod world;
 
 pub use origin::Mood;

@@ -71,7 +71,9 @@ pub(crate) fn attempt(mood: Mood, destination: &Destination, chance: u64) -> Fat
         ),
         Mood::Answering(status) => fate(quick, false, answer(status, None)),
         Mood::Patience(status, seconds) => fate(quick, false, answer(status, Some(seconds))),
-        Mood::Flapping if hash(&[chance, 1]) % 2 == 0 => fate(quick, true, answer(200, None)),
+        Mood::Flapping if hash(&[chance, 1]).is_multiple_of(2) => {
+            fate(quick, true, answer(200, None))
+        }
         Mood::Flapping => fate(quick, false, answer(503, None)),
         Mood::LyingError => fate(quick, true, answer(500, None)),
         Mood::LyingLate => fate(time_out, true, Err(Failure::Timeout)),

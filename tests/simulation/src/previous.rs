@@ -5,7 +5,7 @@ use crate::{
     chance::hash,
     model::{Delivery, Event, Model, destination_id},
     plan::DESTINATIONS,
-    world::{body_of, key},
+    post::{body_of, key},
 };
 use std::time::Duration;
 use tram_core::{
@@ -95,7 +95,7 @@ pub(crate) fn write(
         let at = now.minus(age);
         let id = Sequence::first_at(at);
         let name = number.to_string();
-        let large = hash(&[seed, u64::from(number), 2]) % 8 == 0;
+        let large = hash(&[seed, u64::from(number), 2]).is_multiple_of(8);
         let mut body = body_of(&name).into_bytes();
         body.resize(if large { 6_000 } else { 40 }, b' ');
         body.push(b'}');
