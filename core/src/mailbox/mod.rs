@@ -411,8 +411,13 @@ impl Mailbox {
     /// # Errors
     /// When the database fails; what was done until then is.
     pub fn tend(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
-        self.go_on_resending(db, now)?;
-        self.prune(db, now)
+        let resent = self.go_on_resending(db, now);
+        let pruned = self.prune(db, now);
+        if pruned.is_err() {
+            // Not over and over, whatever is the matter.
+            self.prune_later(now);
+        }
+        resent.and(pruned)
     }
 
     /// What the log should say, once.

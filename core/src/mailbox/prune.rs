@@ -61,6 +61,12 @@ impl Mailbox {
         Ok(())
     }
 
+    /// What cannot be pruned now is tried again, but not at once.
+    pub(super) fn prune_later(&mut self, now: Timestamp) {
+        self.prune_at = Some(now.plus(AGAIN));
+        self.prune_more = false;
+    }
+
     /// When the object wants to be called for pruning that is under way.
     pub(super) fn more_to_prune(&self, now: Timestamp) -> Option<Timestamp> {
         self.prune_more.then(|| now.plus(NEXT_BATCHES))

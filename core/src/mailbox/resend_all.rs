@@ -89,7 +89,7 @@ impl Mailbox {
         };
         schema::set_meta(db, RESENDING, sql::packed(&wish)?)?;
         self.resending = Some(wish);
-        self.go_on_resending(db, now)
+        self.resend_some(db, now)
     }
 
     /// The next part of a resend of many, if one is under way.
@@ -97,6 +97,14 @@ impl Mailbox {
     /// # Errors
     /// When the database fails.
     pub(super) fn go_on_resending(
+        &mut self,
+        db: &impl Database,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        self.resend_some(db, now).map(|_| ())
+    }
+
+    fn resend_some(
         &mut self,
         db: &impl Database,
         now: Timestamp,
@@ -151,7 +159,12 @@ impl Mailbox {
         let stored = db.atomically(|| {
             let mut queued: Vec<DestinationId> = Vec::new();
             for event in events {
-                if let Some(chosen) = resend::again(db, &configured, event, None, now)? {
+                let chosen = match resend::again(db, &configured, event, None, now) {
+                    // One that cannot be read must not stop the others.
+                    Err(MailboxError::Unreadable(_)) => None,
+                    chosen => chosen?,
+                };
+                if let Some(chosen) = chosen {
                     let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
                     next.queued = next.queued.saturating_add(count);
                     queued.extend(chosen);

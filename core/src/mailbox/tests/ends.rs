@@ -428,3 +428,44 @@ fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
     assert_eq!(rig.view(kept).attempts, 3);
     assert_eq!(rig.count("meta WHERE name = 'resending'"), 0);
 }
+
+#[test]
+fn an_event_that_cannot_be_read_does_not_stop_a_resend_of_many() {
+    let mut config = short_lived();
+    config.retry = Retry::Custom {
+        delays_seconds: Vec::new(),
+    };
+    let mut rig = Rig::with(&config);
+    let bad = rig.take("bad");
+    let good = rig.take("good");
+    rig.run(404);
+    let sql = format!(
+        "UPDATE events SET deliveries = '{{' WHERE seq = {}",
+        bad.sequence.number()
+    );
+    rig.db.run(&sql, &[]).unwrap();
+    let query = crate::mailbox::view::EventQuery {
+        status: Some(Status::Failed),
+        ..Default::default()
+    };
+    let told = rig.mailbox.resend_all(&rig.db, &query, rig.now).unwrap();
+    assert_eq!((told.queued, told.done), (1, true));
+    rig.run_and_prune();
+    assert_eq!(rig.status(good), Status::Delivered);
+}
+
+#[test]
+fn pruning_that_fails_is_not_tried_over_and_over() {
+    use crate::testing::faulty::{Fault, Faulty};
+    let mut rig = Rig::with(&short_lived());
+    rig.take("1");
+    rig.run(200);
+    rig.wait(DAY * 4);
+    let db = Faulty::new(&rig.db);
+    db.fail(0, Fault::Before);
+    assert!(rig.mailbox.tend(&db, rig.now).is_err());
+    assert_eq!(rig.mailbox.wake_at(&rig.db, rig.now), Ok(None));
+    rig.wait(HOUR);
+    rig.mailbox.tend(&rig.db, rig.now).unwrap();
+    assert_eq!(rig.count("events WHERE body IS NOT NULL"), 0);
+}

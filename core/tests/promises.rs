@@ -1,5 +1,5 @@
-//! `docs/founding-systems.md` promises a test for each of its rows. This one fails when
-//! a row names none, or one that is not there.
+//! `docs/founding-systems.md` and `ARCHITECTURE.md` promise a test for each row of their
+//! tables. This one fails when a row names none, or one that is not there.
 
 #[cfg(test)]
 mod promises {
@@ -96,8 +96,12 @@ mod promises {
     }
 
     fn broken(document: &str) -> Vec<String> {
+        broken_tables(tables(document))
+    }
+
+    fn broken_tables(tables: Vec<(String, Vec<Vec<String>>)>) -> Vec<String> {
         let mut broken = Vec::new();
-        for (heading, rows) in tables(document) {
+        for (heading, rows) in tables {
             if rows.is_empty() {
                 broken.push(format!("{heading}: no table"));
             }
@@ -139,8 +143,20 @@ mod promises {
     }
 
     #[test]
+    fn every_promise_of_the_engine_names_tests_that_are_there() {
+        let path = root().join("ARCHITECTURE.md");
+        let document = fs::read_to_string(path).unwrap();
+        let promises: Vec<_> = tables(&document)
+            .into_iter()
+            .filter(|(heading, _)| heading == "What the engine promises")
+            .collect();
+        assert!(promises.iter().any(|(_, rows)| rows.len() > 15));
+        assert_eq!(broken_tables(promises), [""; 0]);
+    }
+
+    #[test]
     fn a_row_that_promises_what_is_not_there_is_found() {
-        let here = "`core/tests/founding_systems.rs`";
+        let here = "`core/tests/promises.rs`";
         let good = format!("{here} `every_row_names_tests_that_are_there`");
         for (last, why) in [
             (good.as_str(), None),
