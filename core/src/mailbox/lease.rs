@@ -50,7 +50,8 @@ impl Mailbox {
         let mut jobs = Vec::new();
         let leased = self.fill(db, now, slots, &mut jobs).and_then(|()| {
             if self.in_flight.is_empty() {
-                Ok(())
+                // The run may wait all the same, for what is soon due or for an alert.
+                self.ensure_armed(db, now)
             } else {
                 self.arm_lease(db, now)
             }

@@ -150,7 +150,11 @@ impl World<'_> {
                 }
                 run.looks_at = Some(now.plus(wait));
             }
-            run.called_by = None;
+            // It is not relied on that the platform calls an alarm again whose handler
+            // died, but where the database has failed besides.
+            if !run.trouble {
+                run.called_by = None;
+            }
             return;
         }
     }

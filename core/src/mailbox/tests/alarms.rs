@@ -243,3 +243,27 @@ fn a_run_pauses_until_the_next_is_due_and_never_long() {
     rig.wait(millis(999));
     assert_eq!(pause(&rig), millis(1));
 }
+
+#[test]
+fn a_run_that_begins_nothing_is_called_again_should_it_die() {
+    let mut config = webhook(1);
+    config.retry = crate::webhook::Retry::Custom {
+        delays_seconds: vec![0.5, 60.0],
+    };
+    for (waits, before) in [(1, millis(100)), (2, millis(30_000))] {
+        let mut rig = Rig::with(&config);
+        rig.take("1");
+        rig.run(500);
+        for _ in 1..waits {
+            rig.now = rig.alarm().unwrap();
+            rig.run(500);
+        }
+        // Too early: it waits for what is due soon, or tells the operator something.
+        rig.now = rig.due().unwrap().minus(before);
+        rig.db.clear_alarm().unwrap();
+        rig.mailbox.woken();
+        rig.mailbox.begin_run();
+        assert!(rig.lease(6).is_empty());
+        assert_eq!(rig.alarm(), rig.due());
+    }
+}
