@@ -2,10 +2,11 @@
 
 use crate::{
     client::Answer,
+    origin::{Origin, Received},
     station::Station,
     wait::{PATIENCE, ask},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A webhook as it was created, its secrets in full.
 #[derive(Clone, Debug)]
@@ -20,6 +21,12 @@ pub struct Webhook {
     pub signing_secret: String,
     /// The whole answer.
     pub shown: Value,
+}
+
+/// A retry schedule of these waits.
+#[must_use]
+pub fn waits(delays_seconds: &[f64]) -> Value {
+    json!({"schedule": "custom", "delays_seconds": delays_seconds})
 }
 
 /// The attempts of an event's delivery to its `destination`th destination.
@@ -162,6 +169,21 @@ impl Station {
     #[track_caller]
     pub fn wait_for_status(&self, id: &str, status: &str) -> Value {
         self.wait_for_event(id, |event| event["status"] == status)
+    }
+
+    /// Waits until the event is delivered, and returns the request that carried it to
+    /// this origin: there is exactly one.
+    ///
+    /// # Panics
+    /// When there is not.
+    #[must_use]
+    #[track_caller]
+    pub fn relayed(&self, origin: &Origin, id: &str) -> Received {
+        let _ = self.wait_for_status(id, "delivered");
+        let mut requests = origin.received();
+        requests.retain(|request| request.header("webhook-id") == Some(id));
+        assert_eq!(requests.len(), 1, "{requests:#?}");
+        requests.remove(0)
     }
 
     /// Waits until the webhook's events are as `condition` wants them, newest first.

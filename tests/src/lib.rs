@@ -25,15 +25,15 @@ mod station;
 mod wait;
 mod watchdog;
 
-pub use api::{Webhook, attempts_to, each_attempt};
-pub use casso::{casso_body, waits};
+pub use api::{Webhook, attempts_to, each_attempt, waits};
+pub use casso::{casso, casso_body, transaction};
 pub use client::{Answer, Client, Connection};
 pub use fake_kv::{Call, FakeKv};
 pub use gate::Gate;
 pub use origin::{Origin, Received};
 pub use project::script;
 pub use reply::Reply;
-pub use sender::{casso, github_signature, hex, hmac_sha256, now, standard_webhooks, transaction};
+pub use sender::{github_signature, hex, hmac_sha256, now, sepay_signature, standard_webhooks};
 pub use signature::assert_signed;
 pub use station::{ADMIN_TOKEN, Builder, ELSEWHERE, Shared, Station};
 pub use wait::{PATIENCE, wait_until};

@@ -1,10 +1,8 @@
-//! Sends as providers do: their bodies, and their signatures computed from the
-//! providers' own documentation, without the code under test.
+//! Signs as providers do: computed from the providers' own documentation, without the
+//! code under test.
 
-use crate::{api::Webhook, client::Answer, origin::Origin, station::Station};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::{Value, json};
 use sha2::Sha256;
 use std::{
     fmt::Write as _,
@@ -42,6 +40,13 @@ pub fn github_signature(secret: &str, body: &[u8]) -> String {
     format!("sha256={}", hex(&hmac_sha256(secret.as_bytes(), body)))
 }
 
+/// SePay's `x-sepay-signature` over a body sent at `timestamp`, in Unix seconds.
+#[must_use]
+pub fn sepay_signature(secret: &str, timestamp: u64, body: &[u8]) -> String {
+    let signed = [format!("{timestamp}.").as_bytes(), body].concat();
+    format!("sha256={}", hex(&hmac_sha256(secret.as_bytes(), &signed)))
+}
+
 /// The header fields of the Standard Webhooks specification.
 ///
 /// # Panics
@@ -64,64 +69,4 @@ pub fn standard_webhooks(
         ("webhook-timestamp", timestamp.to_string()),
         ("webhook-signature", signature),
     ]
-}
-
-/// A bank transaction as Casso tells of it.
-#[must_use]
-pub fn transaction(id: impl Into<Value>) -> Value {
-    json!({
-        "id": id.into(), "tid": "FT26324000001", "description": "NGUYEN THI ANH chuyển tiền DH1001",
-        "amount": 599_000, "cusum_balance": 25_599_000, "when": "2026-11-20 10:30:00",
-        "bank_sub_acc_id": "88888888", "subAccId": "88888888", "bankName": "VPBank"
-    })
-}
-
-/// Casso's body with these transactions.
-#[must_use]
-pub fn casso(transactions: &[Value]) -> String {
-    json!({"error": 0, "data": transactions}).to_string()
-}
-
-impl Station {
-    /// A webhook of Casso's to this origin, with retries that tests can wait for.
-    ///
-    /// # Panics
-    /// When it is refused.
-    #[must_use]
-    #[track_caller]
-    pub fn casso_webhook(&self, origin: &Origin) -> Webhook {
-        self.create_webhook(&json!({
-            "provider": "casso", "webhook_url": origin.url("/hook"),
-            "retry": {"schedule": "custom", "delays_seconds": [0.2, 0.2, 0.2]}
-        }))
-    }
-
-    /// A POST as Casso makes it, with this webhook's secret.
-    ///
-    /// # Panics
-    /// When there is no answer.
-    #[must_use]
-    #[track_caller]
-    pub fn post_casso(&self, webhook: &Webhook, body: impl AsRef<[u8]>) -> Answer {
-        self.post_casso_with(webhook, &[], body)
-    }
-
-    /// The same with further header fields.
-    ///
-    /// # Panics
-    /// When there is no answer.
-    #[must_use]
-    #[track_caller]
-    pub fn post_casso_with(
-        &self,
-        webhook: &Webhook,
-        headers: &[(&str, &str)],
-        body: impl AsRef<[u8]>,
-    ) -> Answer {
-        let casso = [
-            ("content-type", "application/json"),
-            ("secure-token", webhook.secret.as_str()),
-        ];
-        self.post(&webhook.path, &[&casso, headers].concat(), body)
-    }
 }

@@ -138,7 +138,7 @@ fn what_is_compressed_is_read_and_relayed_as_it_came() {
         let ids = answer.assert_taken("accepted");
         let event = station.wait_for_status(&ids[0], "delivered");
         assert_eq!(event["object_id"], "1");
-        assert_eq!(event["summary"]["amount"], "599000");
+        assert_eq!(event["summary"]["amount"], "100001");
     }
     // The same transaction, uncompressed.
     station

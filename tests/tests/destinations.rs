@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tram_tests::{Station, Webhook};
 
 /// Does not reach a public host, and what the operator is told.
-const HOSTILE: [(&str, &str); 30] = [
+const HOSTILE: [(&str, &str); 31] = [
     ("http://shop.example/hook", "https://"),
     ("ftp://shop.example/hook", "https://"),
     ("//shop.example/hook", "URL"),
@@ -24,6 +24,7 @@ const HOSTILE: [(&str, &str); 30] = [
     ("https://intranet/hook", "without a dot"),
     ("https://127.0.0.1/hook", "not public"),
     ("https://127.1/hook", "four decimal numbers"),
+    ("https://127.0.01/hook", "four decimal numbers"),
     ("https://2130706433/hook", "four decimal numbers"),
     ("https://0x7f000001/hook", "four decimal numbers"),
     ("https://0177.0.0.1/hook", "four decimal numbers"),

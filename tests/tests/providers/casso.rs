@@ -1,6 +1,5 @@
 //! Casso: a token in a header and an array of bank transactions.
 
-use crate::relayed;
 use serde_json::json;
 use std::{
     thread,
@@ -31,7 +30,7 @@ fn a_batch_is_cut_byte_for_byte() {
     let ids = answer.assert_taken("accepted");
     assert_eq!(ids.len(), 3);
     for (id, element) in ids.iter().zip(elements) {
-        let request = relayed(&station, &origin, id);
+        let request = station.relayed(&origin, id);
         assert_eq!(request.text(), format!("{before}{element}{after}"));
         assert_eq!(assert_signed(&request, &webhook.signing_secret), *id);
         let header = |name: &str| request.header(name);
@@ -60,7 +59,7 @@ fn a_single_transaction_arrives_as_it_came_and_is_understood() {
     let ids = station
         .post_casso_with(&webhook, &digest, body)
         .assert_taken("accepted");
-    let request = relayed(&station, &origin, &ids[0]);
+    let request = station.relayed(&origin, &ids[0]);
     assert_eq!(request.text(), body);
     assert_eq!(request.header("digest"), Some("sha-256=AAAA"));
     let event = station.event(&ids[0]);
@@ -139,7 +138,7 @@ fn test_calls_are_relayed_marked_and_never_remembered() {
 
     let first = station.post_casso(&webhook, call("first"));
     let first = first.assert_taken("test");
-    let request = relayed(&station, &origin, &first[0]);
+    let request = station.relayed(&origin, &first[0]);
     assert_eq!(request.text(), call("first"));
     assert_eq!(request.header("x-tram-test"), Some("true"));
     assert_eq!(station.event(&first[0])["test"], true);
@@ -164,7 +163,7 @@ fn test_calls_are_relayed_marked_and_never_remembered() {
     let later = later.assert_taken("test");
     assert_eq!(later.len(), 1);
     assert_ne!(later, first);
-    let _ = relayed(&station, &origin, &later[0]);
+    let _ = station.relayed(&origin, &later[0]);
 }
 
 #[test]
@@ -175,14 +174,14 @@ fn a_test_call_stands_beside_transactions_and_an_empty_batch_is_one() {
     let ids = answer.assert_taken("accepted");
     let marks: Vec<Option<String>> = ids
         .iter()
-        .map(|id| relayed(&station, &origin, id))
+        .map(|id| station.relayed(&origin, id))
         .map(|request| request.header("x-tram-test").map(str::to_owned))
         .collect();
     assert_eq!(marks, [Some("true".to_owned()), None]);
 
     for ping in [r#"{"error":0,"data":[]}"#, "{ \"data\" : [ ] }\n"] {
         let ids = station.post_casso(&webhook, ping).assert_taken("test");
-        let request = relayed(&station, &origin, &ids[0]);
+        let request = station.relayed(&origin, &ids[0]);
         assert_eq!(request.text(), ping);
         assert_eq!(request.header("x-tram-test"), Some("true"));
     }

@@ -1,6 +1,6 @@
 //! Senders told by settings: tokens, keyed hashes, batches.
 
-use crate::{relayed, webhook};
+use crate::webhook;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use tram_tests::{Origin, Station, hex, hmac_sha256, now};
@@ -27,7 +27,7 @@ fn a_token_in_a_header_and_an_id_of_several_parts() {
     post(&token, r#"{"shop":"a"}"#).assert_taken("duplicate");
     post(&token, r#"{"shop":"a" }"#).assert_taken("accepted");
 
-    let request = relayed(&station, &origin, &ids[0]);
+    let request = station.relayed(&origin, &ids[0]);
     assert_eq!(request.text(), body);
     assert_eq!(request.header("authorization"), Some(token.as_str()));
     assert_eq!(station.event(&ids[0])["event"], "paid");
@@ -62,7 +62,7 @@ fn a_keyed_hash_over_time_and_body() {
     ] {
         post(at, id, signed_id).assert_refused(401, "unauthenticated");
     }
-    let request = relayed(&station, &origin, &ids[0]);
+    let request = station.relayed(&origin, &ids[0]);
     assert_eq!(
         (request.text().as_str(), request.header("x-id")),
         ("body", Some("a"))
@@ -96,7 +96,7 @@ fn a_signed_batch_is_cut_and_signed_again() {
         r#"{"transactions":[{"checksum":"b"}]}"#,
     ];
     for (id, expected) in ids.iter().zip(expected) {
-        let request = relayed(&station, &origin, id);
+        let request = station.relayed(&origin, id);
         assert_eq!(request.text(), expected);
         // A handler that was written for the sender keeps working.
         let signature = sign(&request.body);
@@ -112,7 +112,7 @@ fn a_signed_batch_is_cut_and_signed_again() {
     assert_eq!(ids.len(), 1);
     let alone = r#"{"transactions": [{"checksum":"d"}]}"#;
     let ids = post(alone).assert_taken("accepted");
-    let request = relayed(&station, &origin, &ids[0]);
+    let request = station.relayed(&origin, &ids[0]);
     assert_eq!(request.text(), alone);
     assert_eq!(request.header("content-md5"), Some("AAAA"));
 }

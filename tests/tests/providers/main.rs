@@ -6,23 +6,13 @@ mod custom;
 mod signed;
 
 use serde_json::{Value, json};
-use tram_tests::{Origin, Received, Station, Webhook, github_signature};
+use tram_tests::{Origin, Station, Webhook, github_signature};
 
 /// A webhook with the station's own defaults.
 fn webhook(station: &Station, origin: &Origin, provider: &str, settings: Value) -> Webhook {
     station.create_webhook(&json!({
         "provider": provider, "webhook_url": origin.url("/hook"), "settings": settings
     }))
-}
-
-/// The request that carried this event: there is exactly one.
-#[track_caller]
-fn relayed(station: &Station, origin: &Origin, id: &str) -> Received {
-    let _ = station.wait_for_status(id, "delivered");
-    let mut requests = origin.received();
-    requests.retain(|request| request.header("webhook-id") == Some(id));
-    assert_eq!(requests.len(), 1, "{requests:#?}");
-    requests.remove(0)
 }
 
 #[test]

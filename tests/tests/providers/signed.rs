@@ -1,7 +1,7 @@
 //! GitHub and Standard Webhooks: signed bodies, of which the one signs the id and the
 //! other does not.
 
-use crate::{relayed, webhook};
+use crate::webhook;
 use serde_json::json;
 use tram_tests::{
     Answer, Origin, Station, assert_signed, github_signature, now, standard_webhooks,
@@ -29,7 +29,7 @@ fn github_a_delivery_is_the_same_with_the_same_id_and_bytes() {
     post("guid-1", "issues", r#"{"action":"closed"}"#).assert_taken("accepted");
     post("guid-2", "issues", body).assert_taken("accepted");
 
-    let request = relayed(&station, &origin, &ids[0]);
+    let request = station.relayed(&origin, &ids[0]);
     assert_eq!(request.text(), body);
     assert_eq!(request.header("x-github-event"), Some("issues"));
     assert_eq!(request.header("x-github-delivery"), Some("guid-1"));
@@ -53,7 +53,7 @@ fn github_a_delivery_is_the_same_with_the_same_id_and_bytes() {
         r#"{"zen":"Keep it logically awesome.","hook_id":1}"#,
     );
     let ids = ping.assert_taken("test");
-    let request = relayed(&station, &origin, &ids[0]);
+    let request = station.relayed(&origin, &ids[0]);
     assert_eq!(request.header("x-tram-test"), Some("true"));
 }
 
@@ -80,7 +80,7 @@ fn standard_webhooks_the_signed_id_names_the_message() {
     post("msg_1", at + 6, r#"{"type":"other"}"#).assert_taken("duplicate");
     post("msg_2", at, body).assert_taken("accepted");
 
-    let request = relayed(&station, &origin, &ids[0]);
+    let request = station.relayed(&origin, &ids[0]);
     assert_eq!(request.text(), body);
     assert_eq!(assert_signed(&request, &webhook.signing_secret), ids[0]);
     let original = |name: &str| {
