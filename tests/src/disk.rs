@@ -5,7 +5,10 @@
 //! stands in the object's database, where the object asks for it, and in that of its
 //! class, from where it is fired.
 
-use crate::station::Station;
+use crate::{
+    station::Station,
+    wait::{PATIENCE, wait_until},
+};
 use rusqlite::{Connection, OptionalExtension as _, types::Value};
 use std::{fs, path::PathBuf};
 
@@ -51,6 +54,31 @@ impl Station {
             .collect();
         objects.sort_by(|one, other| one.name.cmp(&other.name));
         objects
+    }
+}
+
+impl Station {
+    /// Lets every alarm fire that is set, however far away, and waits until none is
+    /// left. The station is off before and after.
+    ///
+    /// # Panics
+    /// When one is set again and again.
+    #[track_caller]
+    pub fn fire_alarms(&self, classes: &[&str]) {
+        let mut objects: Vec<_> = classes
+            .iter()
+            .flat_map(|class| self.objects_on_disk(class))
+            .collect();
+        objects.retain(|object| object.alarm().is_some());
+        for object in &objects {
+            object.move_alarm(1);
+        }
+        self.restart();
+        for object in &objects {
+            let what = format!("{} to need no alarm", object.name);
+            wait_until(&what, PATIENCE, || object.alarm().is_none().then_some(()));
+        }
+        self.kill();
     }
 }
 
@@ -100,8 +128,8 @@ impl StoredObject {
         let mut rows = Vec::new();
         for table in tables {
             let mut all = database
-                .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2"))
-                .expect("a table of two columns or more");
+                .prepare(&format!("SELECT * FROM {table}"))
+                .expect("a table");
             let columns = all.column_count();
             let read = all.query_map([], |row| {
                 (0..columns)
@@ -112,10 +140,12 @@ impl StoredObject {
                 rows.push(format!("{table}: {:?}", row.expect("a row")));
             }
         }
+        rows.sort();
         rows
     }
 
-    /// When the alarm is to be fired, in milliseconds since 1970.
+    /// When the alarm is to be fired, in milliseconds since 1970. May be asked while the
+    /// station runs.
     ///
     /// # Panics
     /// When it cannot be read.
@@ -168,6 +198,6 @@ impl StoredObject {
         let told = open(&self.database)
             .execute("UPDATE _cf_METADATA SET value = ?1 WHERE key = 1", [nanos])
             .expect("the object's own alarm");
-        assert_eq!(told, 1, "{} knows of no alarm", self.name);
+        assert_eq!(told, 1, "{} has never had an alarm", self.name);
     }
 }
