@@ -62,7 +62,7 @@ pub(crate) fn one_that_is_down_is_left_alone_probed_and_then_gets_all_oldest_fir
         .map(|number| station.send_transaction(&webhook, number))
         .collect();
     down.wait_for(DOWN_AFTER);
-    let failed = down.quiet_for(Duration::from_secs(2));
+    let failed = down.quiet_for(Duration::from_secs(3));
     assert!(
         (DOWN_AFTER..DOWN_AFTER + SLOTS).contains(&failed),
         "{failed} attempts"
