@@ -9,7 +9,12 @@ use crate::{
 
 #[test]
 fn events_are_counted_by_status_and_by_the_hour_in_which_they_came() {
-    let mut rig = Rig::new(1);
+    let mut config = webhook(1);
+    config.retry = crate::webhook::Retry::Fixed {
+        interval_seconds: 36_000.0,
+        max_attempts: 5,
+    };
+    let mut rig = Rig::with(&config);
     let old = START.minus(HOUR);
     rig.now = old;
     rig.take("waits");
