@@ -4,7 +4,10 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use tram_tests::{Gate, Origin, Reply, Station, Webhook, attempts_to, each_attempt, millis, waits};
+use tram_tests::{
+    Gate, Origin, PATIENCE, Reply, Station, Webhook, attempts_to, each_attempt, millis, wait_until,
+    waits,
+};
 
 /// Longer than the next attempts in these tests are away.
 const A_WHILE: Duration = Duration::from_millis(1_500);
@@ -285,4 +288,39 @@ fn of_a_deleted_webhook_nothing_is_left_that_wakes() {
     assert_eq!(origin.count(), 6);
     let log = station.log();
     assert!(!log.contains("mailbox"), "trouble in the log: {log}");
+}
+
+#[test]
+fn all_that_failed_are_sent_again_at_once() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.create_webhook(&json!({
+        "provider": "casso", "webhook_url": origin.url("/"), "shards": 4,
+        "retry": {"schedule": "custom", "delays_seconds": []},
+    }));
+    origin.always(Reply::status(422));
+    for id in 1..=30 {
+        station
+            .post_transactions(&webhook, &[id])
+            .assert_taken("accepted");
+    }
+    let failed = |count: usize| {
+        let path = format!(
+            "/events?webhook_id={}&status=failed&per_page=100",
+            webhook.id
+        );
+        let list = station.api_expecting(200, "GET", &path, None);
+        (list["data"].as_array().unwrap().len() == count).then_some(())
+    };
+    wait_until("all to fail", PATIENCE, || failed(30));
+    origin.always(Reply::status(200));
+    let path = format!("/events/resend?webhook_id={}", webhook.id);
+    let told = station.api_expecting(202, "POST", &path, None);
+    assert_eq!(told, json!({"queued": 30, "done": true}));
+    wait_until("all to be taken", PATIENCE, || failed(0));
+    // The same as JSON; nothing has failed any more.
+    let filters = json!({"webhook_id": webhook.id, "status": "failed"});
+    let told = station.api_expecting(202, "POST", "/events/resend", Some(&filters));
+    assert_eq!(told, json!({"queued": 0, "done": true}));
+    let without = station.api("POST", "/events/resend", None);
+    assert_eq!(without.status, 422);
 }
