@@ -307,6 +307,11 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::arithmetic_side_effects,
+        reason = "a test may fail, and says so by panicking"
+    )]
+
     use super::*;
     use crate::{
         testing::samples::{START, destination},
