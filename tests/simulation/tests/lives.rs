@@ -137,3 +137,50 @@ fn a_repeat_that_was_a_wish_goes_out() {
         });
     }
 }
+
+/// An alert that was to come stayed due in the pause, and the alarm spun.
+#[test]
+fn a_pause_lets_an_alert_wait_and_the_object_sleep() {
+    check(Plan {
+        seed: 578,
+        setup: SETUP,
+        steps: vec![post(3, 1), Wait(1), Change(Paused(true)), Wait(1_855_681)],
+    });
+}
+
+/// A run that had begun nothing waited with no alarm set, and the object died.
+#[test]
+fn a_run_that_waits_with_nothing_out_may_die() {
+    check(Plan {
+        seed: 1702,
+        setup: Setup {
+            destinations: 0b1010,
+            ..SETUP
+        },
+        steps: vec![
+            Origin(3, Answering(500)),
+            post(7, 1),
+            Wait(2_930_094),
+            post(2, 2),
+            Wait(28_945),
+            post(17, 1),
+            Wait(157),
+            Crash,
+            Change(Destinations(0b1000)),
+            Wait(1),
+            Crash,
+        ],
+    });
+}
+
+/// Each was found to be wrong, in the Mailbox or in what was expected of it.
+#[test]
+fn seeds_that_once_failed() {
+    let mut lab = Lab::default();
+    for seed in [
+        2, 16, 29, 76, 576, 578, 767, 965, 1_702, 6_311, 13_784, 23_973, 29_431,
+    ] {
+        let life = lab.live(&Plan::of_seed(seed), None, false);
+        assert_eq!(life.wrong, None, "seed {seed}");
+    }
+}
