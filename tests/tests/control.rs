@@ -258,34 +258,47 @@ fn the_next_attempt_of_what_waits_is_made_as_the_webhook_is_now() {
 }
 
 #[test]
-fn of_a_deleted_webhook_nothing_is_left_that_wakes() {
-    let (station, origin) = (Station::start(), Origin::start());
-    let gate = Gate::before_answer(&origin, Reply::status(404));
-    let webhook = station.casso_webhook_with(&origin, &json!({"timeout_seconds": 30}));
+fn what_is_deleted_or_taken_away_leaves_nothing_that_wakes() {
+    let (station, slow, quick) = (Station::start(), Origin::start(), Origin::start());
+    let gate = Gate::before_answer(&slow, Reply::status(404));
+    let deleted = station.casso_webhook_with(&slow, &json!({"timeout_seconds": 30}));
+    let narrowed = station.casso_webhook_with(
+        &slow,
+        &json!({
+            "destinations": [{"url": quick.url("/hook")}, {"url": slow.url("/hook")}],
+            "timeout_seconds": 30,
+        }),
+    );
+    let mut ids = Vec::new();
     for number in 1..=9 {
-        station.send_transaction(&webhook, number);
+        station.send_transaction(&deleted, number);
+        ids.push(station.send_transaction(&narrowed, number));
     }
-    // Six are out and three wait.
-    gate.wait_for_arrivals(6);
-    let _ = ask(&station, &webhook, "DELETE", "");
+    // Six and five are out; the others wait.
+    gate.wait_for_arrivals(11);
+    let _ = ask(&station, &deleted, "DELETE", "");
+    let only = json!({"destinations": [{"url": quick.url("/hook")}]});
+    let _ = change(&station, &narrowed, &only);
     gate.let_through(100);
-    assert_eq!(origin.quiet_for(A_WHILE), 6);
+    assert_eq!(slow.quiet_for(A_WHILE), 11);
     station
-        .post_transactions(&webhook, &[10])
+        .post_transactions(&deleted, &[10])
         .assert_refused(404, "webhook_not_found");
-    let log = station.log();
-    assert!(!log.contains("mailbox"), "trouble in the log: {log}");
+    for id in &ids {
+        station.wait_for_status(id, "delivered");
+    }
 
     // At most the lease of what was out is left, which is fired once and not set again.
     station.kill();
-    let mailbox = station.objects_on_disk("Mailbox").remove(0);
-    assert_eq!(mailbox.name, format!("{}/0", webhook.id));
-    assert_eq!(
-        mailbox.number("SELECT count(*) FROM sqlite_master WHERE name = 'events'"),
-        0
-    );
+    let mailboxes = station.objects_on_disk("Mailbox");
+    let mailbox = mailboxes
+        .iter()
+        .find(|object| object.name == format!("{}/0", deleted.id))
+        .expect("the object of the deleted webhook");
+    let events = "SELECT count(*) FROM sqlite_master WHERE name = 'events'";
+    assert_eq!(mailbox.number(events), 0, "its history is removed");
     station.fire_alarms(&["Mailbox", "Registry"]);
-    assert_eq!(origin.count(), 6);
+    assert_eq!((slow.count(), quick.count()), (11, 9));
     let log = station.log();
     assert!(!log.contains("mailbox"), "trouble in the log: {log}");
 }
