@@ -48,6 +48,8 @@ pub(crate) struct Delivery {
     /// been written down.
     pub(crate) tries: u32,
     pub(crate) unwritten: u32,
+    /// How many of them may have been probes, which cost a delivery nothing.
+    pub(crate) probes: u32,
     /// The origin has got it since it was queued.
     pub(crate) received: bool,
     /// An attempt is out.
@@ -67,6 +69,7 @@ impl Delivery {
             latest: now,
             tries: 0,
             unwritten: 0,
+            probes: 0,
             received: false,
             out: false,
             removed: false,
@@ -195,6 +198,7 @@ impl Model {
         (now, jitter): (Timestamp, f64),
     ) {
         let at = usize::from(to);
+        let may_be_probe = self.failures[at] >= MAY_BE_DOWN;
         if verdict.server_down {
             self.failures[at] += 1;
         }
@@ -208,10 +212,12 @@ impl Model {
         delivery.received |= received;
         delivery.tries += 1;
         delivery.unwritten += 1;
+        delivery.probes += u32::from(may_be_probe);
         let Some(webhook) = webhook.filter(|_| !verdict.taken) else {
             return;
         };
-        let written = delivery.tries - delivery.unwritten + 1;
+        let uncounted = delivery.unwritten.max(1) - 1 + delivery.probes;
+        let written = delivery.tries.saturating_sub(uncounted).max(1);
         for tries in written..=delivery.tries {
             match retry::next_delay(&webhook.retry, tries, jitter) {
                 Some(delay) => {
