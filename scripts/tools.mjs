@@ -10,6 +10,7 @@ import path from 'node:path'
 import { Advice, ROOT, capture, connects, main, run, say, which } from './process.mjs'
 
 const WORKER_BUILD = '0.8.7'
+const CARGO_FUZZ = '0.13.2'
 const WASM_TARGET = 'wasm32-unknown-unknown'
 const WRANGLER_NEEDS = [22, 12]
 const EXE = process.platform === 'win32' ? '.exe' : ''
@@ -50,6 +51,15 @@ export async function ensureTools() {
     workerBuild,
     wrangler: path.join(MODULES, 'wrangler', 'bin', 'wrangler.js'),
   }
+}
+
+/** cargo-fuzz, which `npm run fuzz` alone needs. */
+export async function ensureFuzzer(env) {
+  if (process.platform === 'win32') throw new Advice('cargo-fuzz runs on Linux and macOS alone')
+  if (!which('c++', env.PATH)) throw new Advice('a C++ compiler is missing (no `c++` on PATH; libFuzzer is compiled with it): install one, for example `apt install g++`')
+  const program = await ensureCompiled('cargo-fuzz', CARGO_FUZZ, 'cargo-fuzz', env)
+  rmSync(SCRAP, { recursive: true, force: true })
+  return program
 }
 
 function checkNode() {

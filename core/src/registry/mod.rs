@@ -5,7 +5,7 @@
 //! not be told is tried again by alarm until it is, so that a change that was
 //! answered with success always arrives. Out of scope: the calls themselves.
 
-mod input;
+pub(crate) mod input;
 mod store;
 #[cfg(test)]
 mod test_providers;

@@ -1,0 +1,41 @@
+//! What the Worker and its objects say to each other.
+
+use crate::{
+    messages::{
+        Accept, AcceptReply, MailboxReply, MailboxRequest, RegistryReply, RegistryRequest,
+        from_bytes, to_bytes,
+    },
+    webhook::Webhook,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Bytes as any of the messages, and a webhook as it is stored. What is understood
+/// is said the same again.
+pub fn messages(data: &[u8]) {
+    if let Ok(accept) = Accept::from_bytes(data) {
+        let bytes = accept.to_bytes().expect("what was read can be written");
+        assert_eq!(Accept::from_bytes(&bytes), Ok(accept));
+        let cut = bytes.len().saturating_sub(1);
+        let cut = bytes.get(..cut).unwrap_or_default();
+        assert!(Accept::from_bytes(cut).is_err(), "cut short");
+    }
+    said_again::<AcceptReply>(data);
+    said_again::<MailboxRequest>(data);
+    said_again::<MailboxReply>(data);
+    said_again::<RegistryRequest>(data);
+    said_again::<RegistryReply>(data);
+    if let Ok(webhook) = serde_json::from_slice::<Webhook>(data) {
+        let stored = serde_json::to_vec(&webhook).expect("a webhook can be stored");
+        let again: Webhook = serde_json::from_slice(&stored).expect("what is stored can be read");
+        assert_eq!(again, webhook);
+    }
+}
+
+fn said_again<T: Serialize + DeserializeOwned>(data: &[u8]) {
+    let Ok(message) = from_bytes::<T>(data) else {
+        return;
+    };
+    let bytes = to_bytes(&message).expect("what was read can be written");
+    let again: T = from_bytes(&bytes).expect("what was written can be read");
+    assert_eq!(to_bytes(&again), Ok(bytes), "said otherwise");
+}
