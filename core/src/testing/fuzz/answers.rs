@@ -53,10 +53,13 @@ pub fn answers(data: &[u8]) {
 
 fn success(body: &[u8]) {
     // What is strict JSON in UTF-8 has one meaning.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if let Ok(value) = serde_json::from_slice::<Value>(body) {
         let says = value.as_object().and_then(|object| object.get("success"));
         let says = says.is_some_and(|says| says == true || says.as_f64() == Some(1.0));
         assert_eq!(relay::success_in(body), says);
+        let marked = [b"\xef\xbb\xbf", body].concat();
+        assert_eq!(relay::success_in(&marked), says, "behind a byte order mark");
     }
 }
 

@@ -72,7 +72,7 @@ fn presented(provider: &dyn Provider, value: &str, time_line: &str, id: &str, bo
     }
 }
 
-/// The right proof behind anything else.
+/// The right proof behind anything else, and before it.
 fn among_noise(provider: &dyn Provider, noise: &str, body: &[u8]) {
     let name = provider.about().id;
     let separator = match name {
@@ -93,25 +93,25 @@ fn among_noise(provider: &dyn Provider, noise: &str, body: &[u8]) {
     };
     let mut inbound = request(&proof.fields, body);
     assert_eq!(judge(name, &inbound, SECRET), Ok(()), "{name}");
-    let credentials = providers::credential_headers(provider, &settings);
-    for field in credentials {
-        let right = inbound.headers.get(&field).map(str::to_owned);
-        if let Some(right) = right {
-            let value = [noise, separator, &right].concat();
-            inbound.headers.set(&field, value);
-        }
-    }
     // Two times are one too many: which of them was signed would be a guess.
     let has_time = noise
         .split(',')
         .filter_map(|piece| piece.trim().split_once('='))
         .any(|(key, _)| key == "t");
     let is_stamped = matches!(name, "stripe" | "casso-v2");
-    assert_eq!(
-        judge(name, &inbound, SECRET).is_ok(),
-        !(is_stamped && has_time),
-        "{name} behind {noise:?}"
-    );
+    for field in providers::credential_headers(provider, &settings) {
+        let Some(right) = inbound.headers.get(&field).map(str::to_owned) else {
+            continue;
+        };
+        for beside in [[noise, separator, &right], [&right, separator, noise]] {
+            inbound.headers.set(&field, beside.concat());
+            assert_eq!(
+                judge(name, &inbound, SECRET).is_ok(),
+                !(is_stamped && has_time),
+                "{name} beside {noise:?}"
+            );
+        }
+    }
     inbound.headers = Headers::new();
     assert!(judge(name, &inbound, SECRET).is_err(), "{name} without any");
 }

@@ -241,6 +241,11 @@ fn alone(webhook: &Webhook, inbound: &Inbound, event: &NewEvent) {
             None => cut.headers.remove(name),
         }
     }
+    for (name, _) in cut.headers.iter() {
+        let of_the_whole = ["digest", "content-md5", "content-digest", "repr-digest"];
+        let of_the_coding = inbound.decoded.is_some() && name == "content-encoding";
+        assert!(!of_the_whole.contains(&name) && !of_the_coding, "{name}");
+    }
     let intake = take(webhook, &cut, AT).expect("what was cut out is signed anew");
     let [only] = intake.events.as_slice() else {
         panic!("what was cut out is {} events", intake.events.len());

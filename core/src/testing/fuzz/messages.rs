@@ -18,6 +18,8 @@ pub fn messages(data: &[u8]) {
         let cut = bytes.len().saturating_sub(1);
         let cut = bytes.get(..cut).unwrap_or_default();
         assert!(Accept::from_bytes(cut).is_err(), "cut short");
+        let longer = [bytes.as_slice(), &[0]].concat();
+        assert!(Accept::from_bytes(&longer).is_err(), "something follows");
     }
     said_again::<AcceptReply>(data);
     said_again::<MailboxRequest>(data);
@@ -37,5 +39,7 @@ fn said_again<T: Serialize + DeserializeOwned>(data: &[u8]) {
     };
     let bytes = to_bytes(&message).expect("what was read can be written");
     let again: T = from_bytes(&bytes).expect("what was written can be read");
+    let longer = [bytes.as_slice(), &[0]].concat();
+    assert!(from_bytes::<T>(&longer).is_err(), "something follows");
     assert_eq!(to_bytes(&again), Ok(bytes), "said otherwise");
 }

@@ -25,6 +25,10 @@ pub fn multipart(data: &[u8]) {
         let cut = written.len().saturating_sub(5);
         let part = written.get(..cut).unwrap_or_default();
         assert_eq!(parts::fields(&boundary, part), None, "cut short");
+        for around in [[b"x".as_slice(), &written], [&written, b"x"]] {
+            let whole = parts::fields(&boundary, &around.concat());
+            assert_eq!(whole, None, "something stands around it");
+        }
     }
     survives(content);
 }
