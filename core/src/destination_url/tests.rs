@@ -260,6 +260,8 @@ fn taken_and_how_it_is_sent() {
             "https://shop.example/a/c/",
         ),
         ("https://shop.example/a//../b/..", "https://shop.example/a/"),
+        // A drive's letter stays in `file:` alone.
+        ("https://shop.example/a/S:/../b", "https://shop.example/a/b"),
         (
             "https://shop.example/a/.../..b/.%20",
             "https://shop.example/a/.../..b/.%20",

@@ -209,15 +209,16 @@ fn urls(sent: &str) {
         assert!(destination_url::same(sent, text));
         assert!(text.is_ascii() && (allow_private || text.starts_with("https://")));
         assert!(url.host() != "hooks.example.com" || allow_private);
-        match Url::parse(sent) {
-            Ok(standard) => {
-                assert_eq!(standard.as_str(), text, "to others it is another URL");
-                assert_eq!(standard.host_str(), Some(url.host()));
-                assert!(standard.username().is_empty() && standard.password().is_none());
-            }
-            // What no name may hold is known to those with the tables of Unicode.
-            Err(why) => assert!(url.host().contains("xn--"), "{why}"),
+        if url.host().contains("xn--") {
+            // What no name may hold is known to those with the tables of Unicode, and
+            // the crate that has them stops at some of it where assertions are on.
+            continue;
         }
+        let standard = Url::parse(sent).expect("what is taken is a URL to others as well");
+        let same = standard.as_str() == text;
+        assert!(same || has_drive_letter(sent), "{text} is {standard}");
+        assert_eq!(standard.host_str(), Some(url.host()));
+        assert!(standard.username().is_empty() && standard.password().is_none());
     }
     if let Some(parts) = RequestUrl::split(sent) {
         let (origin, authority) = (parts.origin(), parts.authority());
@@ -226,6 +227,14 @@ fn urls(sent: &str) {
         assert_eq!((again.path, again.query), (parts.path, parts.query));
         assert!(!authority.is_empty() && authority.chars().all(|c| !c.is_ascii_uppercase()));
     }
+}
+
+/// The `url` crate keeps `/S:/..` as in a path on Windows, whatever the scheme; the
+/// standard does so for `file:` alone, and so do the runtimes.
+fn has_drive_letter(url: &str) -> bool {
+    url.as_bytes().windows(4).any(
+        |part| matches!(part, [b'/', letter, b':' | b'|', b'/'] if letter.is_ascii_alphabetic()),
+    )
 }
 
 fn texts(text: &str) {
