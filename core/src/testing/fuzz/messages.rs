@@ -43,8 +43,8 @@ pub fn messages(data: &[u8]) {
 }
 
 /// Whether the waits of a webhook's schedule are read as they were written. With many
-/// digits or a large exponent serde_json is off by the last bit, now and then; the
-/// reader that is not costs more bytes than such a wait is worth.
+/// digits or a large exponent serde_json is off by the last bit, now and then, on
+/// which nothing depends.
 pub(super) fn is_exact(webhook: &Webhook) -> bool {
     let written = serde_json::to_vec(&webhook.retry).expect("a schedule can be written");
     serde_json::from_slice::<Retry>(&written).is_ok_and(|read| read == webhook.retry)
