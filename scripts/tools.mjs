@@ -10,6 +10,7 @@ import path from 'node:path'
 import { Advice, ROOT, capture, connects, main, run, say, which } from './process.mjs'
 
 const WORKER_BUILD = '0.8.7'
+const CARGO_FUZZ = '0.13.2'
 const WASM_TARGET = 'wasm32-unknown-unknown'
 const WRANGLER_NEEDS = [22, 12]
 const EXE = process.platform === 'win32' ? '.exe' : ''
@@ -50,6 +51,17 @@ export async function ensureTools() {
     workerBuild,
     wrangler: path.join(MODULES, 'wrangler', 'bin', 'wrangler.js'),
   }
+}
+
+/** cargo-fuzz, which `npm run fuzz` alone needs. */
+export async function ensureFuzzer(env) {
+  if (process.platform === 'win32') throw new Advice('cargo-fuzz runs on Linux and macOS alone')
+  if (!which('c++', env.PATH)) throw new Advice('a C++ compiler is missing (no `c++` on PATH; libFuzzer is compiled with it): install one, for example `apt install g++`')
+  // Not in SCRAP, which whoever starts meanwhile removes.
+  const scrap = path.join(CACHE, 'fuzzer-target')
+  const program = await ensureCompiled('cargo-fuzz', CARGO_FUZZ, 'cargo-fuzz', env, scrap)
+  rmSync(scrap, { recursive: true, force: true })
+  return program
 }
 
 function checkNode() {
@@ -150,7 +162,7 @@ function lockedVersion(crate) {
 }
 
 /** A program from crates.io, compiled once per version and kept outside the project. */
-async function ensureCompiled(crate, version, program, env) {
+async function ensureCompiled(crate, version, program, env, scrap = SCRAP) {
   const folder = path.join(CACHE, 'tools')
   const finished = path.join(folder, `${crate}-${version}`)
   const executable = path.join(finished, 'bin', program + EXE)
@@ -164,7 +176,7 @@ async function ensureCompiled(crate, version, program, env) {
     await run('cargo', ['install', '--locked', ...(process.stderr.isTTY ? [] : ['--quiet']), '--root', fresh, '--version', version, '--bin', program, crate], {
       toStderr: true,
       // The two programs share dependencies and run for seconds: fast to compile beats fast to run.
-      env: { ...env, CARGO_TARGET_DIR: SCRAP, CARGO_PROFILE_RELEASE_OPT_LEVEL: '1', CARGO_PROFILE_RELEASE_LTO: 'off' },
+      env: { ...env, CARGO_TARGET_DIR: scrap, CARGO_PROFILE_RELEASE_OPT_LEVEL: '1', CARGO_PROFILE_RELEASE_LTO: 'off' },
     })
     rmSync(finished, { recursive: true, force: true })
     renameSync(fresh, finished)

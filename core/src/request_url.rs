@@ -31,7 +31,8 @@ impl<'a> RequestUrl<'a> {
         let start = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(start)?;
         let (_, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        (!host.is_empty()).then_some(Self {
+        let has_name = !host.is_empty() && !host.starts_with(':');
+        has_name.then_some(Self {
             scheme,
             host,
             path,
@@ -105,6 +106,9 @@ mod tests {
             "https:///in",
             "https://?q",
             "https://u@/",
+            // A port of nothing.
+            "https://:443/in",
+            "https://u@:8443/",
         ] {
             assert_eq!(RequestUrl::split(url), None, "{url}");
         }

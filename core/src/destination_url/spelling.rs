@@ -103,6 +103,10 @@ pub(super) fn read(text: &str, allow_http: bool) -> Result<Address, Forbidden> {
         text.push('?');
         encode(query, "\"'<>", &mut text);
     }
+    // Percent-encoding makes three bytes of one: what is sent counts as well.
+    if text.len() > MAX_BYTES {
+        return Err(Forbidden::TooLong);
+    }
     Ok(Address {
         https,
         host,

@@ -22,6 +22,7 @@ fn refused_and_why() {
     use Forbidden::*;
     let long = format!("https://shop.example/{}", "a".repeat(2_028));
     let long_label = format!("https://{}.example/", "a".repeat(64));
+    let long_when_sent = format!("https://shop.example/{}", "ế".repeat(226));
     let long_name = format!("https://{}example/", "abcdefg.".repeat(32));
     let table = [
         // Form.
@@ -49,6 +50,8 @@ fn refused_and_why() {
         ("https://localhost:80:443/", NotAUrl),
         ("https://shop.example:port/", NotAUrl),
         (&long, TooLong),
+        // Each of these letters is nine bytes when it is sent.
+        (&long_when_sent, TooLong),
         ("https://shop.example/hook#top", Fragment),
         ("https://shop.example/#", Fragment),
         // Blanks and control characters, which `fetch` drops.
@@ -257,6 +260,8 @@ fn taken_and_how_it_is_sent() {
             "https://shop.example/a/c/",
         ),
         ("https://shop.example/a//../b/..", "https://shop.example/a/"),
+        // A drive's letter stays in `file:` alone.
+        ("https://shop.example/a/S:/../b", "https://shop.example/a/b"),
         (
             "https://shop.example/a/.../..b/.%20",
             "https://shop.example/a/.../..b/.%20",

@@ -44,10 +44,10 @@ const _: () = assert!(
 );
 
 /// What a request is judged by.
-pub(super) struct Rules<'a> {
-    pub(super) providers: &'static [&'static dyn Provider],
-    pub(super) station: &'a Station,
-    pub(super) now: Timestamp,
+pub(crate) struct Rules<'a> {
+    pub(crate) providers: &'static [&'static dyn Provider],
+    pub(crate) station: &'a Station,
+    pub(crate) now: Timestamp,
 }
 
 impl Rules<'_> {
@@ -61,14 +61,14 @@ impl Rules<'_> {
 
 /// A webhook as it is to be stored, and which of its secrets are new.
 #[derive(Debug)]
-pub(super) struct Written {
-    pub(super) webhook: Webhook,
-    pub(super) reveal: Reveal,
+pub(crate) struct Written {
+    pub(crate) webhook: Webhook,
+    pub(crate) reveal: Reveal,
 }
 
 /// Why nothing is stored.
 #[derive(Debug)]
-pub(super) enum Rejected {
+pub(crate) enum Rejected {
     /// What was sent cannot be accepted.
     Mistakes(Vec<FieldError>),
     /// Too few random bytes were supplied.
@@ -82,7 +82,7 @@ impl From<EntropyExhausted> for Rejected {
 }
 
 /// A new webhook from the operator's JSON.
-pub(super) fn create(
+pub(crate) fn create(
     rules: &Rules<'_>,
     body: &str,
     entropy: &mut Entropy,
@@ -119,7 +119,7 @@ pub(super) fn create(
 
 /// The webhook `existing` after the operator's JSON. Its version and time of change
 /// are left to the caller, who knows whether anything changed.
-pub(super) fn update(
+pub(crate) fn update(
     rules: &Rules<'_>,
     existing: &Webhook,
     body: &str,

@@ -1,0 +1,216 @@
+//! What README.md says of connecting providers is true as it stands there: its shell
+//! blocks are run by `sh` (and `bash`) as pasted, section by section, against a
+//! station. Where curl or openssl are missing there is nothing to run them with.
+
+use std::{
+    env, fs,
+    process::{Command, Stdio},
+};
+use tram_tests::{ADMIN_TOKEN, Origin, Station};
+
+/// The heading under which every shell block is run.
+const CHAPTER: &str = "## Connecting a provider, step by step";
+
+/// A provider that is connected, step by step.
+#[derive(Debug, Default)]
+struct Section {
+    title: String,
+    /// What is pasted before.
+    steps: Vec<String>,
+    /// The request that a provider would make.
+    proof: String,
+    /// What is pasted afterwards.
+    rest: Vec<String>,
+}
+
+/// The blocks before the first section, and the sections.
+fn chapter(readme: &str) -> (String, Vec<Section>) {
+    let (_, chapter) = readme.split_once(CHAPTER).expect("README has the chapter");
+    let (chapter, _) = chapter.split_once("\n## ").expect("another one follows");
+    let (opening, rest) = chapter.split_once("\n### ").expect("it has sections");
+    let sections = rest.split("\n### ").map(|section| {
+        let (title, text) = section.split_once('\n').expect("a section has a text");
+        let mut blocks = blocks(text).into_iter();
+        let is_proof = |block: &String| block.contains("curl -i ");
+        let mut steps = Vec::new();
+        let proof = loop {
+            match blocks.next() {
+                Some(block) if is_proof(&block) => break block,
+                Some(block) => steps.push(block),
+                None => panic!("{title}: nothing proves it"),
+            }
+        };
+        Section {
+            title: title.to_owned(),
+            steps,
+            proof,
+            rest: blocks.collect(),
+        }
+    });
+    (blocks(opening).concat(), sections.collect())
+}
+
+/// What stands between ```` ```sh ```` and ```` ``` ````, without its indentation.
+fn blocks(text: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for line in text.lines() {
+        let indentation = line.len() - line.trim_start().len();
+        match &mut open {
+            None if line.trim() == "```sh" => open = Some((indentation, String::new())),
+            None => {}
+            Some(_) if line.trim() == "```" => {
+                blocks.extend(open.take().map(|(_, block)| block));
+            }
+            Some((indentation, block)) => {
+                block.push_str(line.get(*indentation..).unwrap_or_default());
+                block.push('\n');
+            }
+        }
+    }
+    assert!(open.is_none(), "a block is not closed");
+    blocks
+}
+
+/// Runs the section in one shell: its steps, its proof twice, the proof with another
+/// secret, the rest. Returns what each of the five wrote.
+fn paste(shell: &str, opening: &str, section: &Section, station: &Station) -> Vec<String> {
+    const NEXT: &str = "=== next ===";
+    let steps = section.steps.concat();
+    let wrong = format!(
+        "RIGHT=$SECRET\nSECRET=wrong\n{}SECRET=$RIGHT\n",
+        section.proof
+    );
+    let pasted = [
+        &steps,
+        &section.proof,
+        &section.proof,
+        &wrong,
+        &section.rest.concat(),
+    ];
+    let pasted = pasted
+        .map(String::as_str)
+        .join(&format!("\necho '{NEXT}'\n"));
+    let folder = env::temp_dir().join(format!("tram-readme-{}-{shell}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder for .dev.vars");
+    let variables = format!(
+        "# as `npm start` writes it\nADMIN_TOKEN={ADMIN_TOKEN}\nALLOW_PRIVATE_DESTINATIONS=true\n"
+    );
+    fs::write(folder.join(".dev.vars"), variables).expect("the file is written");
+    let run = Command::new(shell)
+        .args(["-c", &format!("{opening}{pasted}")])
+        .current_dir(&folder)
+        .stdin(Stdio::null())
+        .output();
+    fs::remove_dir_all(&folder).expect("the folder goes");
+    let run = run.unwrap_or_else(|why| panic!("{shell}: {why}"));
+    let complaint = String::from_utf8_lossy(&run.stderr);
+    // curl shows its progress there, when it is not told otherwise.
+    assert!(
+        run.status.success() && !complaint.contains("not found"),
+        "{} at {}: {complaint}",
+        section.title,
+        station.address()
+    );
+    let said = String::from_utf8_lossy(&run.stdout);
+    let said: Vec<_> = said
+        .split(NEXT)
+        .map(|part| part.trim().to_owned())
+        .collect();
+    assert_eq!(said.len(), 5, "{}: {said:#?}", section.title);
+    said
+}
+
+/// The status and `x-tram-outcome` of what `curl -i` wrote.
+fn outcome(answer: &str) -> (&str, &str) {
+    let status = answer.split_whitespace().nth(1).unwrap_or_default();
+    let outcome = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("x-tram-outcome: "));
+    (status, outcome.unwrap_or_default().trim())
+}
+
+fn is_there(program: &str) -> bool {
+    Command::new(program)
+        .arg("version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .is_ok_and(|mut child| child.wait().is_ok())
+}
+
+#[test]
+fn every_provider_is_connected_by_pasting() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
+    let (opening, sections) = chapter(&readme.expect("README.md is there"));
+    let mut named: Vec<_> = sections.iter().map(provider).collect();
+    named.sort_unstable();
+    assert_eq!(
+        named,
+        [
+            "abaha",
+            "casso",
+            "casso-v2",
+            "sepay",
+            "sepay-bankhub",
+            "sepay-hmac",
+            "thueapi"
+        ]
+    );
+    if !is_there("curl") || !is_there("openssl") {
+        eprintln!("left out: no curl or no openssl on this machine");
+        return;
+    }
+
+    let station = Station::start();
+    let shells = ["sh", "bash"].into_iter().filter(|shell| is_there(shell));
+    for shell in shells {
+        for section in &sections {
+            let origin = Origin::start();
+            let here = |text: &str| {
+                text.replace("http://localhost:8787", &station.url(""))
+                    .replace("http://localhost:3000/hook", &origin.url("/hook"))
+            };
+            let section = Section {
+                title: format!("{} ({shell})", section.title),
+                steps: section.steps.iter().map(|step| here(step)).collect(),
+                proof: here(&section.proof),
+                rest: section.rest.iter().map(|step| here(step)).collect(),
+            };
+            connect(shell, &here(&opening), &section, &station, &origin);
+        }
+    }
+}
+
+/// The `"provider":"…"` that a section creates.
+fn provider(section: &Section) -> &str {
+    section
+        .steps
+        .iter()
+        .find_map(|step| step.split_once(r#""provider":""#)?.1.split('"').next())
+        .unwrap_or_else(|| panic!("{}: no provider", section.title))
+}
+
+fn connect(shell: &str, opening: &str, section: &Section, station: &Station, origin: &Origin) {
+    let said = paste(shell, opening, section, station);
+    let [created, first, second, wrong, rest] = said.as_slice() else {
+        panic!("{said:#?}");
+    };
+    let title = &section.title;
+    assert!(
+        created.contains(r#""ingest_url":"http"#),
+        "{title}: {created}"
+    );
+    assert_eq!(outcome(first), ("200", "accepted"), "{title}: {first}");
+    assert_eq!(outcome(second), ("200", "duplicate"), "{title}: {second}");
+    assert_eq!(outcome(wrong), ("401", "refused"), "{title}: {wrong}");
+    if !section.rest.is_empty() {
+        assert!(rest.starts_with(r#"{"data":[{"#), "{title}: {rest}");
+    }
+    let [relayed] = &origin.wait_for(1)[..] else {
+        panic!("{title}: relayed more than once");
+    };
+    let named = relayed.header("x-tram-provider");
+    assert_eq!(named, Some(provider(section)), "{title}");
+}
