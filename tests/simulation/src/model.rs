@@ -45,10 +45,9 @@ pub(crate) struct Delivery {
     /// When its next attempt must have begun, held or excused aside.
     pub(crate) latest: Timestamp,
     /// Attempts since it was queued, at most; and how many of them may not have
-    /// been written down.
+    /// been written down, or may have been probes, which do not count.
     pub(crate) tries: u32,
     pub(crate) unwritten: u32,
-    /// How many of them may have been probes, which cost a delivery nothing.
     pub(crate) probes: u32,
     /// The origin has got it since it was queued.
     pub(crate) received: bool,
@@ -205,20 +204,22 @@ impl Model {
         if let Some(until) = verdict.not_before.filter(|_| !verdict.taken) {
             self.holds[at] = self.holds[at].max(until);
         }
+        let may_be_probe = self.failures[at] >= MAY_BE_DOWN;
         let Some(delivery) = self.delivery(event, to) else {
             return;
         };
         delivery.out = false;
         delivery.received |= received;
         delivery.tries += 1;
+        delivery.probes += u32::from(may_be_probe);
         delivery.unwritten += 1;
         delivery.probes += u32::from(may_be_probe);
         let Some(webhook) = webhook.filter(|_| !verdict.taken) else {
             return;
         };
-        let uncounted = delivery.unwritten.max(1) - 1 + delivery.probes;
-        let written = delivery.tries.saturating_sub(uncounted).max(1);
-        for tries in written..=delivery.tries {
+        let unsure = delivery.unwritten + delivery.probes;
+        let fewest = (delivery.tries + 1).saturating_sub(unsure).max(1);
+        for tries in fewest..=delivery.tries {
             match retry::next_delay(&webhook.retry, tries, jitter) {
                 Some(delay) => {
                     let due = now.plus(delay).max(verdict.not_before.unwrap_or(now));
@@ -397,8 +398,10 @@ impl Model {
             event.shown = Status::Pending;
             match event.deliveries.iter_mut().find(|known| known.to == *to) {
                 Some(delivery) => {
-                    // One whose first attempt is still to be made keeps its time.
-                    let is_first = delivery.status == Status::Pending && delivery.tries == 0;
+                    // One whose first attempt is still to be made, as far as is written
+                    // down, keeps its time.
+                    let unsure = delivery.unwritten + delivery.probes;
+                    let is_first = delivery.status == Status::Pending && delivery.tries <= unsure;
                     let since = delivery.since;
                     delivery.restart(now);
                     if is_first {

@@ -178,7 +178,8 @@ fn a_run_that_waits_with_nothing_out_may_die() {
 fn seeds_that_once_failed() {
     let mut lab = Lab::default();
     for seed in [
-        2, 16, 29, 76, 576, 578, 767, 965, 1_702, 6_311, 13_784, 23_973, 29_431,
+        2, 16, 29, 76, 576, 578, 767, 965, 1_702, 6_311, 13_784, 23_973, 29_431, 1_006_878,
+        1_032_241,
     ] {
         let life = lab.live(&Plan::of_seed(seed), None, false);
         assert_eq!(life.wrong, None, "seed {seed}");
