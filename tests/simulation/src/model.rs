@@ -211,7 +211,6 @@ impl Model {
         delivery.out = false;
         delivery.received |= received;
         delivery.tries += 1;
-        delivery.probes += u32::from(may_be_probe);
         delivery.unwritten += 1;
         delivery.probes += u32::from(may_be_probe);
         let Some(webhook) = webhook.filter(|_| !verdict.taken) else {
