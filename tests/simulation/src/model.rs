@@ -138,6 +138,11 @@ impl Model {
     /// The configuration may be this one from now on.
     pub(crate) fn configured(&mut self, webhook: &Webhook, destinations: u8, now: Timestamp) {
         self.give_ups.push((now, webhook.give_up_after_hours));
+        self.may_be_cancelled(destinations);
+    }
+
+    /// These are the destinations, it may be: what is for others may be cancelled.
+    pub(crate) fn may_be_cancelled(&mut self, destinations: u8) {
         for event in self.events.values_mut() {
             for delivery in &mut event.deliveries {
                 delivery.removed |=
