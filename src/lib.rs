@@ -19,6 +19,7 @@ mod request;
 mod rounds;
 mod signal;
 mod station;
+mod tallies;
 
 pub use mailbox_object::Mailbox;
 pub use registry_object::Registry;

@@ -8,7 +8,7 @@ use crate::{
     configs::{self, Found, Known},
     glance, log, objects,
     refusals::{self, Seen},
-    rounds, station,
+    rounds, station, tallies,
 };
 use futures_util::future::{self, Either};
 use tram_core::{
@@ -43,6 +43,13 @@ pub(crate) async fn handle(
         None => Err(Problem::webhook_not_found()),
     };
     let reason = seen.refusal.as_ref().map(Refusal::code);
+    if let Some(webhook) = &seen.webhook {
+        let tally = match &outcome {
+            Ok(done) => receive::tally(done.intake.filtered, &done.taken),
+            Err(problem) => receive::tally_of_refused(problem),
+        };
+        tallies::add(env, context, webhook.id, tally);
+    }
     let (response, outcome, status) = match outcome {
         Ok(done) => {
             let response = answers::reply(&done.intake.reply, done.outcome())?;

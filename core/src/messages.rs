@@ -9,7 +9,10 @@
 use crate::{
     event::{DedupeKey, Envelope, NewEvent, Summary},
     ids::{DestinationId, EventId, Sequence, WebhookId},
-    mailbox::view::EventQuery,
+    mailbox::{
+        stats::{Stats, Tally},
+        view::EventQuery,
+    },
     refusals::Refused,
     webhook::Webhook,
 };
@@ -248,6 +251,10 @@ pub enum MailboxRequest {
     Visit,
     /// Deliver all again that match, or say how far that is.
     ResendAll(EventQuery),
+    /// Its figures.
+    Stats,
+    /// Add to what was counted of requests that left no event.
+    Tally(Tally),
 }
 
 /// What a Mailbox answers to a [`MailboxRequest`].
@@ -285,6 +292,8 @@ pub enum MailboxReply {
         /// All that match have been gone through.
         done: bool,
     },
+    /// Its figures.
+    Stats(Stats),
 }
 
 /// A page of one Mailbox's events, newest first. What is shown of each is written

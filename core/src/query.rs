@@ -119,6 +119,14 @@ pub fn webhook_url(query: &str) -> Result<String, Problem> {
     parameters.finish(url.unwrap_or_default())
 }
 
+/// `GET /stats`: of one webhook, or of all.
+///
+/// # Errors
+/// 422 with every mistake.
+pub fn stats(query: &str) -> Result<EventQuery, Problem> {
+    read_events(Parameters::read(query, &["webhook_id"]))
+}
+
 /// Routes that take no parameters.
 ///
 /// # Errors

@@ -12,9 +12,10 @@ use crate::{
     headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
+    mailbox::stats::Tally,
     messages::Taken,
     problem::Problem,
-    providers,
+    providers, refusals,
     time::Timestamp,
     webhook::Webhook,
 };
@@ -203,6 +204,26 @@ pub fn outcome(filtered: usize, taken: &[Taken]) -> &'static str {
         "filtered"
     } else {
         "test"
+    }
+}
+
+/// What an authentic request adds to the figures besides its events.
+#[must_use]
+pub fn tally(filtered: usize, taken: &[Taken]) -> Tally {
+    let again = |one: &&Taken| matches!(one, Taken::Duplicate { .. });
+    Tally {
+        refused: 0,
+        duplicate: u32::try_from(taken.iter().filter(again).count()).unwrap_or(u32::MAX),
+        filtered: u32::try_from(filtered).unwrap_or(u32::MAX),
+    }
+}
+
+/// What a request that was answered with a problem adds to the figures.
+#[must_use]
+pub fn tally_of_refused(problem: &Problem) -> Tally {
+    Tally {
+        refused: u32::from(refusals::is_kept(problem)),
+        ..Tally::default()
     }
 }
 

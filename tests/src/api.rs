@@ -56,6 +56,33 @@ pub fn each_attempt(event: &Value, field: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Milliseconds since 1970 of a time as the API writes it, `2026-11-20T07:00:00.000Z`.
+///
+/// # Panics
+/// When it is no such time.
+#[must_use]
+#[track_caller]
+pub fn millis(time: &Value) -> i64 {
+    let text = time.as_str().unwrap_or_else(|| panic!("no time: {time}"));
+    let numbers: Vec<i64> = text
+        .split(['-', 'T', ':', '.', 'Z'])
+        .filter(|digits| !digits.is_empty())
+        .map(|digits| digits.parse().expect("digits"))
+        .collect();
+    let [year, month, day, hour, minute, second, milli] = numbers[..] else {
+        panic!("not a time with milliseconds: {text}");
+    };
+    // Days of the Gregorian calendar, counted from a March.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days =
+        365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
+    (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000 + milli
+}
+
 impl Station {
     /// Asks the management API, with its own token; `path` stands behind `/api/v1`.
     ///

@@ -20,11 +20,17 @@ impl Gate {
     /// A closed one before `origin`, which answers 200 behind it.
     #[must_use]
     pub fn before(origin: &Origin) -> Arc<Self> {
+        Self::before_answer(origin, Reply::status(200))
+    }
+
+    /// A closed one before `origin`, which answers this behind it.
+    #[must_use]
+    pub fn before_answer(origin: &Origin, reply: Reply) -> Arc<Self> {
         let gate = Arc::new(Self::default());
         let keeper = Arc::clone(&gate);
         origin.answer_with(move |_| {
             keeper.pass();
-            Reply::status(200)
+            reply.clone()
         });
         gate
     }

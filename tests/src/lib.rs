@@ -13,6 +13,7 @@
 mod api;
 mod casso;
 mod client;
+mod disk;
 mod fake_kv;
 mod gate;
 mod http;
@@ -25,9 +26,10 @@ mod station;
 mod wait;
 mod watchdog;
 
-pub use api::{Webhook, attempts_to, each_attempt, waits};
+pub use api::{Webhook, attempts_to, each_attempt, millis, waits};
 pub use casso::{casso, casso_body, transaction};
 pub use client::{Answer, Client, Connection};
+pub use disk::StoredObject;
 pub use fake_kv::{Call, FakeKv};
 pub use gate::Gate;
 pub use origin::{Origin, Received};

@@ -221,6 +221,24 @@ impl Origin {
         }
     }
 
+    /// Waits until nothing has come for so long, and returns how much has.
+    #[must_use]
+    pub fn quiet_for(&self, long: Duration) -> usize {
+        let mut state = self.shared.state();
+        loop {
+            let count = state.received.len();
+            let (now, waited) = self
+                .shared
+                .news
+                .wait_timeout(state, long)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = now;
+            if waited.timed_out() && state.received.len() == count {
+                return count;
+            }
+        }
+    }
+
     /// Is down: connections are refused and those that are open are broken.
     pub fn go_down(&mut self) {
         let Some(listening) = self.listening.take() else {

@@ -264,6 +264,18 @@ impl Station {
         }
     }
 
+    /// The Cron Trigger fires: the hourly round is made.
+    ///
+    /// # Panics
+    /// When the Worker fails at it.
+    #[track_caller]
+    pub fn make_round(&self) {
+        let path = "/cdn-cgi/local/scheduled?cron=0+*+*+*+*&format=json";
+        let answer = self.client().send("GET", path, &[], &[]);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["outcome"], "ok", "{}", answer.text());
+    }
+
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -354,6 +366,10 @@ impl Station {
             .process_group(0)
             .spawn()
             .map_err(|why| project::advise(&node, &why, "install the tools first: npm install"))
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.running().wrangler.is_none()
     }
 
     fn has_ended(&self) -> bool {

@@ -81,6 +81,13 @@ fn what_leads_elsewhere_is_refused_when_it_is_saved() {
         let body = json!({"provider": "casso", "webhook_url": url});
         refused(&station, "POST", "/webhooks", &body, "/webhook_url", reason);
     }
+    // Alerts are sent there as well.
+    for (url, reason) in &hostile {
+        let body = json!({
+            "provider": "casso", "webhook_url": "https://shop.example/hook", "alert_url": url,
+        });
+        refused(&station, "POST", "/webhooks", &body, "/alert_url", reason);
+    }
     let list = station.api_expecting(200, "GET", "/webhooks", None);
     assert_eq!(list["data"], json!([]), "nothing was created");
 
@@ -101,6 +108,8 @@ fn what_leads_elsewhere_is_refused_when_it_is_saved() {
         );
         let moved = json!({ "webhook_url": url });
         refused(&station, "PUT", &path, &moved, "/webhook_url", reason);
+        let alerted = json!({ "alert_url": url });
+        refused(&station, "PUT", &path, &alerted, "/alert_url", reason);
     }
     let now = station.api_expecting(200, "GET", &path, None);
     assert_eq!(now["destinations"], shown["destinations"]);

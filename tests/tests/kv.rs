@@ -196,6 +196,35 @@ fn a_marker_is_written_for_what_is_delivered_and_comes_again() {
 }
 
 #[test]
+fn a_deleted_event_takes_its_marker_along() {
+    let (kv, station, origin, webhook) = recorded();
+    let body = casso(&[transaction(1)]);
+    let first = station
+        .post_casso(&webhook, &body)
+        .assert_taken("accepted")
+        .remove(0);
+    let _ = station.wait_for_status(&first, "delivered");
+    assert_duplicate(&station.post_casso(&webhook, &body));
+    let marker = wait_until("the marker", PATIENCE, || markers(&kv).pop());
+
+    let path = format!("/events/{first}");
+    let deleted = station.api_expecting(200, "DELETE", &path, None);
+    assert_eq!(deleted["id"], first);
+    assert_eq!(kv.calls_of("DELETE", "seen:")[0].key, marker.key);
+    let gone = station.api("DELETE", &path, None);
+    assert_eq!(gone.problem(404), "event_not_found");
+    // It is new when it comes again, and is recognised as that one from then on.
+    let second = station
+        .post_casso(&webhook, &body)
+        .assert_taken("accepted")
+        .remove(0);
+    assert_ne!(second, first);
+    let _ = station.relayed(&origin, &second);
+    assert_duplicate(&station.post_casso(&webhook, &body));
+    assert_eq!(origin.count(), 2);
+}
+
+#[test]
 fn no_marker_is_written_for_what_is_not_delivered() {
     let (kv, station, origin, webhook) = recorded();
     let body = casso(&[transaction(1)]);

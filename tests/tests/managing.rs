@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tram_tests::{ADMIN_TOKEN, Answer, Station, Webhook};
 
 /// Every route that needs a token.
-const ROUTES: [(&str, &str); 16] = [
+const ROUTES: [(&str, &str); 22] = [
     ("GET", "/webhooks"),
     ("POST", "/webhooks"),
     ("DELETE", "/webhooks?webhook_url=https://shop.example/hook"),
@@ -16,9 +16,15 @@ const ROUTES: [(&str, &str); 16] = [
     ("PATCH", "/webhooks/wh_00000000000000000000000000/toggle"),
     ("GET", "/webhooks/wh_00000000000000000000000000/refusals"),
     ("POST", "/webhooks/wh_00000000000000000000000000/explain"),
+    ("POST", "/webhooks/wh_00000000000000000000000000/pause"),
+    ("POST", "/webhooks/wh_00000000000000000000000000/resume"),
     ("GET", "/events"),
     ("GET", "/events/evt_1"),
+    ("DELETE", "/events/evt_1"),
     ("POST", "/events/evt_1/resend"),
+    ("POST", "/events/evt_1/cancel"),
+    ("POST", "/events/resend"),
+    ("GET", "/stats"),
     ("GET", ""),
     ("GET", "/"),
     ("GET", "/nothing"),
@@ -146,9 +152,12 @@ fn routes_that_are_none_and_methods_that_are_not_taken() {
         ("PUT", "/webhooks", "GET, POST, DELETE"),
         ("POST", one.as_str(), "GET, PUT, DELETE"),
         ("GET", &format!("{one}/toggle"), "PATCH"),
+        ("PATCH", &format!("{one}/pause"), "POST"),
+        ("GET", &format!("{one}/resume"), "POST"),
         ("DELETE", "/events", "GET"),
-        ("PUT", event, "GET"),
+        ("PUT", event, "GET, DELETE"),
         ("GET", &format!("{event}/resend"), "POST"),
+        ("DELETE", &format!("{event}/cancel"), "POST"),
         ("POST", "/providers", "GET"),
     ] {
         let answer = station.api(method, path, None);
@@ -176,11 +185,24 @@ fn routes_that_are_none_and_methods_that_are_not_taken() {
             "/webhooks/wh_00000000000000000000000000/toggle",
             "webhook_not_found",
         ),
+        (
+            "POST",
+            "/webhooks/wh_00000000000000000000000000/pause",
+            "webhook_not_found",
+        ),
+        (
+            "POST",
+            "/webhooks/wh_00000000000000000000000000/resume",
+            "webhook_not_found",
+        ),
+        ("POST", "/webhooks/nonsense/pause", "webhook_not_found"),
         ("GET", "/webhooks/nonsense", "webhook_not_found"),
         ("GET", "/webhooks/", "webhook_not_found"),
         ("DELETE", "/webhooks/", "webhook_not_found"),
         ("GET", "/events/nonsense", "event_not_found"),
         ("POST", "/events/nonsense/resend", "event_not_found"),
+        ("POST", "/events/nonsense/cancel", "event_not_found"),
+        ("DELETE", "/events/nonsense", "event_not_found"),
         (
             "GET",
             "/events?webhook_id=wh_00000000000000000000000000",
@@ -252,6 +274,8 @@ fn query_parameters_are_read_as_strictly() {
         ("PUT", &format!("{one}?name=a"), "?name"),
         ("DELETE", &format!("{one}?force=1"), "?force"),
         ("PATCH", &format!("{one}/toggle?on=1"), "?on"),
+        ("POST", &format!("{one}/pause?hours=1"), "?hours"),
+        ("POST", &format!("{one}/resume?now=1"), "?now"),
         ("GET", "/providers?per_page=1", "?per_page"),
     ] {
         let found = station.api(method, path, None).mistakes();
@@ -262,7 +286,10 @@ fn query_parameters_are_read_as_strictly() {
         );
     }
     let still = station.api_expecting(200, "GET", &one, None);
-    assert_eq!(still["is_active"], true);
+    assert_eq!(
+        (&still["is_active"], &still["is_paused"]),
+        (&json!(true), &json!(false))
+    );
 }
 
 #[test]

@@ -4,31 +4,8 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use tram_tests::{
-    Origin, Reply, Station, assert_signed, attempts_to, casso_body, each_attempt, waits,
+    Origin, Reply, Station, assert_signed, attempts_to, casso_body, each_attempt, millis, waits,
 };
-
-/// Milliseconds since 1970 of a time as the API writes it, `2026-11-20T07:00:00.000Z`.
-#[track_caller]
-fn millis(time: &Value) -> i64 {
-    let text = time.as_str().unwrap_or_else(|| panic!("no time: {time}"));
-    let numbers: Vec<i64> = text
-        .split(['-', 'T', ':', '.', 'Z'])
-        .filter(|digits| !digits.is_empty())
-        .map(|digits| digits.parse().expect("digits"))
-        .collect();
-    let [year, month, day, hour, minute, second, milli] = numbers[..] else {
-        panic!("not a time with milliseconds: {text}");
-    };
-    // Days of the Gregorian calendar, counted from a March.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days =
-        365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
-    (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000 + milli
-}
 
 #[test]
 fn whatever_goes_wrong_is_tried_again_until_the_origin_takes_it() {
@@ -221,22 +198,28 @@ fn strict_also_asks_for_success_in_the_body() {
 }
 
 #[test]
-fn retry_after_of_a_503_is_waited_for_and_holds_the_destination() {
-    let (station, origin) = (Station::shared(), Origin::start());
-    origin.then(Reply::status(503).header("retry-after", "2"));
-    let webhook = station.casso_webhook_with(&origin, &json!({}));
-    let first = station.send_transaction(&webhook, 1);
-    station.wait_for_event(&first, |event| event["attempts"].as_u64() >= Some(1));
-    let second = station.send_transaction(&webhook, 2);
-    for id in [&first, &second] {
-        station.wait_for_status(id, "delivered");
-    }
-    let received = origin.received();
-    assert_eq!(received.len(), 3);
-    // The station counts from when it had the answer, by a clock of its own.
-    for later in &received[1..] {
-        let waited = later.at.duration_since(received[0].at);
-        assert!(waited >= Duration::from_millis(1_900), "{waited:?}");
+fn retry_after_is_waited_for_and_holds_the_destination() {
+    let station = Station::shared();
+    for status in [503, 429] {
+        let origin = Origin::start();
+        origin.then(Reply::status(status).header("retry-after", "2"));
+        let webhook = station.casso_webhook_with(&origin, &json!({}));
+        let first = station.send_transaction(&webhook, 1);
+        station.wait_for_event(&first, |event| event["attempts"].as_u64() >= Some(1));
+        let second = station.send_transaction(&webhook, 2);
+        for id in [&first, &second] {
+            station.wait_for_status(id, "delivered");
+        }
+        let received = origin.received();
+        assert_eq!(received.len(), 3, "{status}");
+        // The station counts from when it had the answer, by a clock of its own.
+        for later in &received[1..] {
+            let waited = later.at.duration_since(received[0].at);
+            assert!(
+                waited >= Duration::from_millis(1_900),
+                "{status}: {waited:?}"
+            );
+        }
     }
 }
 

@@ -98,6 +98,11 @@ impl Health {
         self.down_since.is_some()
     }
 
+    /// Since when it counts as down.
+    pub(super) const fn down_since(&self) -> Option<Timestamp> {
+        self.down_since
+    }
+
     /// An attempt has failed.
     pub(super) fn failed(
         &mut self,

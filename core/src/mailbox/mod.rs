@@ -37,6 +37,7 @@ mod sql;
 mod waiting;
 
 pub mod merge;
+pub mod stats;
 pub mod view;
 
 #[cfg(test)]
@@ -396,6 +397,11 @@ impl Mailbox {
                     queued: progress.queued,
                     done: progress.done,
                 }
+            }
+            MailboxRequest::Stats => MailboxReply::Stats(self.stats(db, now)?),
+            MailboxRequest::Tally(tally) => {
+                self.tally(db, tally, now)?;
+                MailboxReply::Done
             }
             MailboxRequest::Visit => {
                 self.tend(db, now)?;

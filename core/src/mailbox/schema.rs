@@ -12,6 +12,7 @@
 //!   was queued again). Gone when the delivery has ended.
 //! - `refusals`: one row, the newest refused requests (shard 0 alone has it).
 //! - `health`: one row a destination that is not simply well.
+//! - `tallies`: one row an hour, what left no event (shard 0 alone has it).
 //! - `meta`: schema version, configuration, shard, cursor, retired.
 
 use super::{
@@ -62,10 +63,18 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         "CREATE INDEX waiting_by_due ON waiting (destination, due)",
     ],
     &["CREATE TABLE refusals (id INTEGER PRIMARY KEY CHECK (id = 1), data BLOB NOT NULL) STRICT"],
-    &["CREATE TABLE health (
+    &[
+        "CREATE TABLE health (
         destination TEXT PRIMARY KEY,
         state BLOB NOT NULL
-    ) STRICT, WITHOUT ROWID"],
+    ) STRICT, WITHOUT ROWID",
+        "CREATE TABLE tallies (
+        hour INTEGER PRIMARY KEY,
+        refused INTEGER NOT NULL,
+        duplicate INTEGER NOT NULL,
+        filtered INTEGER NOT NULL
+    ) STRICT",
+    ],
 ];
 
 const SCHEMA: &str = "schema";
@@ -109,7 +118,9 @@ pub(super) fn migrate(
 
 /// Drops every table but `meta`: nothing of a deleted webhook is kept.
 pub(super) fn drop_all(db: &impl Database) -> Result<(), MailboxError> {
-    for table in ["events", "payloads", "waiting", "refusals", "health"] {
+    for table in [
+        "events", "payloads", "waiting", "refusals", "health", "tallies",
+    ] {
         db.run(&["DROP TABLE IF EXISTS ", table].concat(), &[])?;
     }
     Ok(())

@@ -202,6 +202,7 @@ impl Model {
         (now, jitter): (Timestamp, f64),
     ) {
         let at = usize::from(to);
+        let may_be_probe = self.failures[at] >= MAY_BE_DOWN;
         if verdict.server_down {
             self.failures[at] += 1;
         }
@@ -215,8 +216,8 @@ impl Model {
         delivery.out = false;
         delivery.received |= received;
         delivery.tries += 1;
-        delivery.probes += u32::from(may_be_probe);
         delivery.unwritten += 1;
+        delivery.probes += u32::from(may_be_probe);
         let Some(webhook) = webhook.filter(|_| !verdict.taken) else {
             return;
         };

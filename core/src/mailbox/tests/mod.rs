@@ -15,6 +15,7 @@ mod health;
 mod order;
 mod random;
 mod shapes;
+mod stats;
 mod time_over;
 
 use crate::{

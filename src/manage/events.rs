@@ -1,0 +1,168 @@
+//! The routes about events, and the figures: they ask all Mailboxes that may know, and
+//! put together what these say.
+
+use super::{Answer, Failed, Manager, event_id, unexpected};
+use crate::{answers, clock, glance, objects, tallies};
+use futures_util::future;
+use tram_core::{
+    ids::{Sequence, WebhookId},
+    mailbox::{
+        merge::{MOST_MAILBOXES, events_json, merge, resend_body},
+        stats::Stats,
+        view::EventQuery,
+    },
+    messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest},
+    problem::{FieldError, Problem},
+    query,
+    webhook::Webhook,
+};
+
+impl Manager<'_> {
+    pub(super) async fn list_events(&mut self) -> Answer {
+        let query = query::events(&self.query())?;
+        let mailboxes = self.mailboxes(&query).await?;
+        let request = MailboxRequest::List(query.clone());
+        let asked = mailboxes
+            .iter()
+            .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
+        let mut pages = Vec::new();
+        for reply in future::join_all(asked).await {
+            match reply? {
+                MailboxReply::Events(page) => pages.push(page),
+                // Nothing has ever come to this shard.
+                MailboxReply::NotFound => {}
+                other => return Err(unexpected(other)),
+            }
+        }
+        let page = merge(pages, usize::try_from(query.per_page).unwrap_or(1));
+        Ok(answers::json_text(200, events_json(&page))?)
+    }
+
+    /// The Mailboxes that a list must ask.
+    async fn mailboxes(&mut self, query: &EventQuery) -> Result<Vec<(WebhookId, u8)>, Failed> {
+        let shards = |webhook: &Webhook| {
+            let id = webhook.id;
+            (0..webhook.shards)
+                .map(move |shard| (id, shard))
+                .collect::<Vec<_>>()
+        };
+        if let Some(id) = query.webhook_id {
+            return match self.ask(&RegistryRequest::Load(id)).await? {
+                RegistryReply::Webhook { webhook, .. } => Ok(shards(&webhook)),
+                other => Err(unexpected(other)),
+            };
+        }
+        let mut mailboxes = Vec::new();
+        let mut cursor = None;
+        loop {
+            match self
+                .ask(&RegistryRequest::List {
+                    per_page: 100,
+                    cursor,
+                })
+                .await?
+            {
+                RegistryReply::Webhooks {
+                    webhooks,
+                    next_cursor,
+                } => {
+                    mailboxes.extend(webhooks.iter().flat_map(shards));
+                    cursor = next_cursor;
+                }
+                other => return Err(unexpected(other)),
+            }
+            if mailboxes.len() > MOST_MAILBOXES {
+                return Err(Problem::invalid(vec![FieldError {
+                    pointer: "?webhook_id".into(),
+                    message: format!(
+                        "is required: there are more than {MOST_MAILBOXES} shards in all"
+                    ),
+                }])
+                .into());
+            }
+            if cursor.is_none() {
+                return Ok(mailboxes);
+            }
+        }
+    }
+
+    /// A request without parameters that is answered with one event.
+    pub(super) async fn event(
+        &mut self,
+        id: &str,
+        question: fn(Sequence) -> MailboxRequest,
+    ) -> Answer {
+        let id = event_id(id)?;
+        query::none(&self.query())?;
+        let question = question(id.sequence);
+        match objects::mailbox(self.env, &id.webhook, id.shard, &question).await? {
+            MailboxReply::Event(event) => Ok(answers::json_text(200, event)?),
+            MailboxReply::Deleted { event, key } => {
+                glance::forget(self.env, &key).await;
+                Ok(answers::json_text(200, event)?)
+            }
+            MailboxReply::NotFound => Err(Problem::event_not_found().into()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    pub(super) async fn resend(&mut self, id: &str) -> Answer {
+        let id = event_id(id)?;
+        query::none(&self.query())?;
+        let destination = resend_body(&self.bytes().await?)?;
+        let request = MailboxRequest::Resend {
+            sequence: id.sequence,
+            destination,
+        };
+        match objects::mailbox(self.env, &id.webhook, id.shard, &request).await? {
+            MailboxReply::Queued(queued) => {
+                Ok(answers::json_text(202, format!("{{\"queued\":{queued}}}"))?)
+            }
+            MailboxReply::NotFound => Err(Problem::event_not_found().into()),
+            MailboxReply::PayloadGone => Err(Problem::payload_gone().into()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// The figures of all Mailboxes, or of one webhook's.
+    pub(super) async fn stats(&mut self) -> Answer {
+        let query = query::stats(&self.query())?;
+        let mailboxes = self.mailboxes(&query).await?;
+        // What this isolate has counted is told first.
+        tallies::flush_all(self.env).await;
+        let asked = mailboxes
+            .iter()
+            .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &MailboxRequest::Stats));
+        let mut all = Stats::default();
+        for reply in future::join_all(asked).await {
+            match reply? {
+                MailboxReply::Stats(stats) => all.add(stats),
+                other => return Err(unexpected(other)),
+            }
+        }
+        Ok(answers::json_text(200, all.to_json(clock::now()))?)
+    }
+
+    /// All that match, in all Mailboxes that may have one.
+    pub(super) async fn resend_all(&mut self) -> Answer {
+        let body = self.bytes().await?;
+        let query = query::events_to_resend(&self.query(), &body)?;
+        let mailboxes = self.mailboxes(&query).await?;
+        let request = MailboxRequest::ResendAll(query);
+        let asked = mailboxes
+            .iter()
+            .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
+        let (mut all, mut finished) = (0_u32, true);
+        for reply in future::join_all(asked).await {
+            match reply? {
+                MailboxReply::Resending { queued, done } => {
+                    all = all.saturating_add(queued);
+                    finished &= done;
+                }
+                other => return Err(unexpected(other)),
+            }
+        }
+        let body = format!("{{\"queued\":{all},\"done\":{finished}}}");
+        Ok(answers::json_text(202, body)?)
+    }
+}

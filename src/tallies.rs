@@ -1,0 +1,57 @@
+//! What leaves no event (refused, repeated, filtered out) is counted in this isolate
+//! and told to the webhook's first shard in batches: figures, and approximate. What a
+//! dying isolate still holds is lost.
+
+use crate::{objects, refusals::SHARD};
+use std::{cell::RefCell, collections::HashMap, time::Duration};
+use tram_core::{ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest};
+use worker::{Context, Delay, Env, console_error};
+
+/// How long is gathered before it is told: within the time that an isolate is left to
+/// finish what it has begun.
+const GATHERED: Duration = Duration::from_secs(20);
+/// Webhooks that are counted for at once.
+const COUNTED: usize = 1_000;
+
+thread_local! {
+    static TALLIES: RefCell<HashMap<WebhookId, Tally>> = RefCell::default();
+}
+
+/// Counts, and sees to it that it is told.
+pub(crate) fn add(env: &Env, context: &Context, webhook: WebhookId, tally: Tally) {
+    if tally == Tally::default() {
+        return;
+    }
+    let begins = TALLIES.with_borrow_mut(|tallies| {
+        let known = tallies.contains_key(&webhook);
+        if !known && tallies.len() >= COUNTED {
+            return false;
+        }
+        tallies.entry(webhook).or_default().add(tally);
+        !known
+    });
+    if !begins {
+        return;
+    }
+    let env = env.clone();
+    context.wait_until(async move {
+        Delay::from(GATHERED).await;
+        flush(&env, &webhook).await;
+    });
+}
+
+/// Tells what this isolate still holds back of a webhook.
+pub(crate) async fn flush(env: &Env, webhook: &WebhookId) {
+    let Some(tally) = TALLIES.with_borrow_mut(|tallies| tallies.remove(webhook)) else {
+        return;
+    };
+    if let Err(error) = objects::mailbox(env, webhook, SHARD, &MailboxRequest::Tally(tally)).await {
+        console_error!("counts of {webhook} not kept: {error}");
+    }
+}
+
+/// Tells all that this isolate holds back.
+pub(crate) async fn flush_all(env: &Env) {
+    let webhooks: Vec<WebhookId> = TALLIES.with_borrow(|tallies| tallies.keys().copied().collect());
+    futures_util::future::join_all(webhooks.iter().map(|webhook| flush(env, webhook))).await;
+}
