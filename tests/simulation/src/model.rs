@@ -209,7 +209,6 @@ impl Model {
         if let Some(until) = verdict.not_before.filter(|_| !verdict.taken) {
             self.holds[at] = self.holds[at].max(until);
         }
-        let may_be_probe = self.failures[at] >= MAY_BE_DOWN;
         let Some(delivery) = self.delivery(event, to) else {
             return;
         };
