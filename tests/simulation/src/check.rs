@@ -43,6 +43,10 @@ impl World<'_> {
             self.platform.lost = None;
         }
         self.excuse();
+        if !self.confirmed {
+            // It may be stored, though the Mailbox goes on with the one before.
+            self.model.may_be_cancelled(self.destinations());
+        }
         if self.truth.is_some() {
             self.check_overdue();
             self.check_alarm();

@@ -138,6 +138,11 @@ impl Model {
     /// The configuration may be this one from now on.
     pub(crate) fn configured(&mut self, webhook: &Webhook, destinations: u8, now: Timestamp) {
         self.give_ups.push((now, webhook.give_up_after_hours));
+        self.may_be_cancelled(destinations);
+    }
+
+    /// These are the destinations, it may be: what is for others may be cancelled.
+    pub(crate) fn may_be_cancelled(&mut self, destinations: u8) {
         for event in self.events.values_mut() {
             for delivery in &mut event.deliveries {
                 delivery.removed |=
@@ -203,7 +208,6 @@ impl Model {
         if let Some(until) = verdict.not_before.filter(|_| !verdict.taken) {
             self.holds[at] = self.holds[at].max(until);
         }
-        let may_be_probe = self.failures[at] >= MAY_BE_DOWN;
         let Some(delivery) = self.delivery(event, to) else {
             return;
         };
