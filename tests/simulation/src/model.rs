@@ -202,6 +202,7 @@ impl Model {
         (now, jitter): (Timestamp, f64),
     ) {
         let at = usize::from(to);
+        let may_be_probe = self.failures[at] >= MAY_BE_DOWN;
         if verdict.server_down {
             self.failures[at] += 1;
         }
