@@ -23,6 +23,7 @@ mod deliveries;
 mod few;
 mod finish;
 mod fresh;
+mod given_up;
 mod health;
 mod lease;
 mod list;
