@@ -40,6 +40,7 @@ pub struct Mailbox {
     database: SqlDatabase,
     state: State,
     core: RefCell<Option<Core>>,
+    to_tell: RefCell<VecDeque<Alert>>,
     wake: Signal,
 }
 
@@ -71,6 +72,7 @@ impl DurableObject for Mailbox {
             database: SqlDatabase::new(&state),
             state,
             core: RefCell::new(None),
+            to_tell: RefCell::default(),
             wake: Signal::default(),
         }
     }
@@ -166,10 +168,7 @@ impl Mailbox {
             core.begin_run();
             Ok(())
         })?;
-        if let Err(trouble) = self.with(|core, db| core.tend(db, clock::now())) {
-            // Relaying does not wait for it.
-            console_error!("mailbox: {trouble}");
-        }
+        self.tend(|core, db| core.tend(db, clock::now()));
         let delivered = self.deliver().await;
         let ended = self.with(|core, db| core.end_run(db, clock::now()));
         delivered.and(ended)
@@ -181,18 +180,21 @@ impl Mailbox {
         let deadline = clock::now().plus(LONGEST_RUN);
         let mut under_way = FuturesUnordered::new();
         let mut outcome = Ok(());
-        let mut to_tell = VecDeque::new();
         let mut telling = false;
         loop {
             let now = clock::now();
             let mut wait = None;
-            to_tell.extend(self.alerts(now));
-            // One at a time: an alert takes one of the slots, never more.
-            if !telling && let Some(alert) = to_tell.pop_front() {
-                under_way.push(self.tell(alert).boxed_local());
-                telling = true;
+            let goes_on = outcome.is_ok() && now < deadline;
+            if goes_on {
+                let alert = self.next_alert(now, telling);
+                // One at a time: an alert takes one of the slots, never more.
+                if let Some(alert) = alert {
+                    under_way.push(self.tell(alert).boxed_local());
+                    telling = true;
+                }
+                self.tend(|core, db| core.tend_again(db, now));
             }
-            if outcome.is_ok() && now < deadline && under_way.len() < SLOTS {
+            if goes_on && under_way.len() < SLOTS {
                 match self.lease(SLOTS.saturating_sub(under_way.len()), now) {
                     Ok((jobs, until)) => {
                         under_way
@@ -256,14 +258,23 @@ impl Mailbox {
         core.as_ref()?.config().cloned()
     }
 
-    /// What the operator is to be told.
-    fn alerts(&self, now: Timestamp) -> Vec<Alert> {
-        self.with(|core, db| core.alerts(db, now))
-            .unwrap_or_else(|trouble| {
-                // Relaying does not wait for it.
-                console_error!("mailbox: alerts: {trouble}");
-                Vec::new()
-            })
+    /// What is done beside relaying, which does not wait for it.
+    fn tend(&self, work: impl FnOnce(&mut Core, &SqlDatabase) -> Result<(), MailboxError>) {
+        if let Err(trouble) = self.with(work) {
+            console_error!("mailbox: {trouble}");
+        }
+    }
+
+    /// What the operator is to be told next, unless something is being told. What this
+    /// run does not come to is left to the next.
+    fn next_alert(&self, now: Timestamp, telling: bool) -> Option<Alert> {
+        let new = self.with(|core, db| core.alerts(db, now));
+        let mut to_tell = self.to_tell.try_borrow_mut().ok()?;
+        match new {
+            Ok(alerts) => to_tell.extend(alerts),
+            Err(trouble) => console_error!("mailbox: alerts: {trouble}"),
+        }
+        if telling { None } else { to_tell.pop_front() }
     }
 
     async fn tell(&self, alert: Alert) -> Ended {

@@ -334,16 +334,13 @@ impl Receiver<'_> {
             events,
         };
         let unavailable = |error: objects::CallError| NotTaken::Unavailable(error.to_string());
-        // Beside the call, and only once an hour; there is nothing to visit where
-        // nothing is stored.
-        let note = async {
-            if !accept.events.is_empty() {
-                rounds::note(self.env, &self.id, shard).await;
-            }
-        };
-        let stored = objects::accept(self.env, &self.id, shard, &accept);
-        let (stored, ()) = future::join(stored, note).await;
-        let mut reply = stored.map_err(unavailable)?;
+        // There is nothing to visit where nothing is stored.
+        if !accept.events.is_empty() {
+            rounds::note(self.env, self.context, &self.id, shard);
+        }
+        let mut reply = objects::accept(self.env, &self.id, shard, &accept)
+            .await
+            .map_err(unavailable)?;
         if reply == AcceptReply::Unconfigured {
             objects::configure(self.env, webhook, shard)
                 .await

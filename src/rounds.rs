@@ -8,40 +8,61 @@ use tram_core::{
     ids::WebhookId,
     messages::{RegistryReply, RegistryRequest},
 };
-use worker::{Env, console_error};
+use worker::{Context, Env, console_error};
 
 /// Shards that this isolate keeps in mind.
 const REMEMBERED: usize = 4_096;
 /// One note an hour is enough: the round comes at its end.
 const HOUR_SECONDS: i64 = 3_600;
+/// After a note that failed the next is made so much later: a Registry that is slow is
+/// not asked the more.
+const REST_SECONDS: i64 = 300;
 
 thread_local! {
-    /// The hour in which a shard was noted last.
+    /// From when on (Unix seconds) a shard is to be noted again.
     static NOTED: RefCell<HashMap<(WebhookId, u8), i64>> = RefCell::default();
 }
 
-/// Notes that something comes to a shard, once an hour. A note that fails is made
-/// with the next event.
-pub(crate) async fn note(env: &Env, webhook: &WebhookId, shard: u8) {
-    let hour = clock::now().seconds().div_euclid(HOUR_SECONDS);
+/// Notes that something comes to a shard, once an hour, beside the answer. The hours of
+/// shards begin at different times, so that not all are noted at once.
+pub(crate) fn note(env: &Env, context: &Context, webhook: &WebhookId, shard: u8) {
+    let now = clock::now().seconds();
     let key = (*webhook, shard);
-    if NOTED.with_borrow(|noted| noted.get(&key) == Some(&hour)) {
+    let due = NOTED.with_borrow(|noted| noted.get(&key).is_none_or(|next| *next <= now));
+    if !due {
         return;
     }
-    let request = RegistryRequest::Note {
-        webhook: *webhook,
-        shard,
-    };
-    match objects::registry(env, &request).await {
-        Ok(RegistryReply::Done) => NOTED.with_borrow_mut(|noted| {
-            if noted.len() >= REMEMBERED {
-                noted.clear();
+    let [first, second, ..] = *webhook.bytes();
+    let offset = i64::from(u16::from_be_bytes([first, second]))
+        .saturating_add(i64::from(shard).saturating_mul(53))
+        .rem_euclid(HOUR_SECONDS);
+    let hour = now.saturating_sub(offset).div_euclid(HOUR_SECONDS);
+    let next = hour
+        .saturating_add(1)
+        .saturating_mul(HOUR_SECONDS)
+        .saturating_add(offset);
+    remember(key, next);
+    let env = env.clone();
+    context.wait_until(async move {
+        let (webhook, shard) = key;
+        match objects::registry(&env, &RegistryRequest::Note { webhook, shard }).await {
+            Ok(RegistryReply::Done) => {}
+            Ok(_) => remember(key, now.saturating_add(REST_SECONDS)),
+            Err(error) => {
+                console_error!("shard {shard} of {webhook} not noted: {error}");
+                remember(key, now.saturating_add(REST_SECONDS));
             }
-            noted.insert(key, hour);
-        }),
-        Ok(_) => {}
-        Err(error) => console_error!("shard {shard} of {webhook} not noted: {error}"),
-    }
+        }
+    });
+}
+
+fn remember(key: (WebhookId, u8), next: i64) {
+    NOTED.with_borrow_mut(|noted| {
+        if noted.len() >= REMEMBERED {
+            noted.clear();
+        }
+        noted.insert(key, next);
+    });
 }
 
 /// Has the Registry visit all that is to be visited.

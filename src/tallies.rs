@@ -2,9 +2,9 @@
 //! and told to the webhook's first shard in batches: figures, and approximate. What a
 //! dying isolate still holds is lost.
 
-use crate::{objects, refusals::SHARD};
+use crate::{clock, objects, refusals::SHARD};
 use std::{cell::RefCell, collections::HashMap, time::Duration};
-use tram_core::{ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest};
+use tram_core::{ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest, time::Timestamp};
 use worker::{Context, Delay, Env, console_error};
 
 /// How long is gathered before it is told: within the time that an isolate is left to
@@ -14,7 +14,8 @@ const GATHERED: Duration = Duration::from_secs(20);
 const COUNTED: usize = 1_000;
 
 thread_local! {
-    static TALLIES: RefCell<HashMap<WebhookId, Tally>> = RefCell::default();
+    /// What was counted, and since when.
+    static TALLIES: RefCell<HashMap<WebhookId, (Tally, Timestamp)>> = RefCell::default();
 }
 
 /// Counts, and sees to it that it is told.
@@ -23,11 +24,20 @@ pub(crate) fn add(env: &Env, context: &Context, webhook: WebhookId, tally: Tally
         return;
     }
     let begins = TALLIES.with_borrow_mut(|tallies| {
-        let known = tallies.contains_key(&webhook);
+        let now = clock::now();
+        // One that was never told was cut off: it begins anew.
+        let begun = |since: Timestamp| now.since(since) < GATHERED.saturating_mul(2);
+        let known = tallies
+            .get(&webhook)
+            .is_some_and(|(_, since)| begun(*since));
         if !known && tallies.len() >= COUNTED {
             return false;
         }
-        tallies.entry(webhook).or_default().add(tally);
+        let (sum, since) = tallies.entry(webhook).or_insert((Tally::default(), now));
+        sum.add(tally);
+        if !known {
+            *since = now;
+        }
         !known
     });
     if !begins {
@@ -42,7 +52,7 @@ pub(crate) fn add(env: &Env, context: &Context, webhook: WebhookId, tally: Tally
 
 /// Tells what this isolate still holds back of a webhook.
 pub(crate) async fn flush(env: &Env, webhook: &WebhookId) {
-    let Some(tally) = TALLIES.with_borrow_mut(|tallies| tallies.remove(webhook)) else {
+    let Some((tally, _)) = TALLIES.with_borrow_mut(|tallies| tallies.remove(webhook)) else {
         return;
     };
     if let Err(error) = objects::mailbox(env, webhook, SHARD, &MailboxRequest::Tally(tally)).await {

@@ -41,6 +41,19 @@ pub enum Kind {
     EventsWaiting,
 }
 
+impl Kind {
+    /// As the message has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DeliveryFailed => "delivery.failed",
+            Self::DestinationDown => "destination.down",
+            Self::DestinationRecovered => "destination.recovered",
+            Self::EventsWaiting => "events.waiting",
+        }
+    }
+}
+
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
@@ -86,7 +99,8 @@ impl Alert {
             .destinations
             .iter()
             .find(|known| known.id == self.destination)
-            .map_or("", |known| &known.url);
+            // What stands in its query may be a secret, and is not the receiver's.
+            .map_or("", |known| known.url.split(['?', '#']).next().unwrap_or(""));
         let body = Body {
             r#type: self.kind,
             timestamp: self.at.to_rfc3339(),
@@ -122,13 +136,19 @@ impl Alert {
             .map_err(|why| ["the alert URL ", &why.to_string()].concat())?;
         let id = [
             "alert_",
+            self.kind.name(),
+            "_",
             &self.destination.to_string(),
+            "_",
+            &self.shard.to_string(),
             "_",
             &self.at.millis().to_string(),
         ];
         let mut headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
             ("user-agent".to_owned(), ["tram/", version].concat()),
+            // A station that takes it counts on.
+            ("x-tram-hops".to_owned(), "1".to_owned()),
         ];
         relay::sign(&mut headers, webhook, &id.concat(), body.as_bytes(), now)?;
         Ok(Outgoing {

@@ -249,8 +249,15 @@ pub enum MailboxRequest {
     /// Somebody comes by: a lost alarm is set again, and what is over its time is
     /// pruned.
     Visit,
-    /// Deliver all again that match, or say how far that is.
-    ResendAll(EventQuery),
+    /// Deliver all again that match.
+    ResendAll {
+        /// Which.
+        query: EventQuery,
+        /// The id of this wish.
+        wish: i64,
+    },
+    /// How far a wish is.
+    HowFar(i64),
     /// Its figures.
     Stats,
     /// Add to what was counted of requests that left no event.

@@ -39,13 +39,16 @@ pub fn events(query: &str) -> Result<EventQuery, Problem> {
 }
 
 /// `POST /events/resend`: the filters of the list, as parameters or as an object of
-/// texts in the body. At least one; `status` is `failed` unless given.
+/// texts in the body. At least one; `status` is `failed` unless given. With `resend_id`
+/// (and `webhook_id`, if any) it only asks how far that wish is.
 ///
 /// # Errors
 /// 422 with every mistake.
-pub fn events_to_resend(query: &str, body: &[u8]) -> Result<EventQuery, Problem> {
-    let mut parameters = Parameters::read(query, &FILTERS);
-    parameters.read_object(body, &FILTERS);
+pub fn events_to_resend(query: &str, body: &[u8]) -> Result<(EventQuery, Option<i64>), Problem> {
+    let mut parameters = Parameters::read(query, &WISH);
+    parameters.read_object(body, &WISH);
+    let id = |text: &str| text.parse().ok().filter(|id: &i64| *id > 0);
+    let wish = parameters.parsed("resend_id", id, "is not a resend_id of an answer");
     if parameters.sent.is_empty() && parameters.mistakes.is_empty() {
         parameters.mistake(
             "status",
@@ -55,11 +58,19 @@ pub fn events_to_resend(query: &str, body: &[u8]) -> Result<EventQuery, Problem>
     let mut asked = read_events(parameters)?;
     asked.per_page = 0;
     asked.status = asked.status.or(Some(Status::Failed));
-    Ok(asked)
+    Ok((asked, wish))
 }
 
-/// What narrows a list of events.
-const FILTERS: [&str; 6] = ["webhook_id", "status", "event", "from", "to", "q"];
+/// What a resend of many takes.
+const WISH: [&str; 7] = [
+    "webhook_id",
+    "status",
+    "event",
+    "from",
+    "to",
+    "q",
+    "resend_id",
+];
 /// What a list of events takes.
 const EVENTS: [&str; 9] = [
     "per_page",
@@ -327,13 +338,15 @@ mod tests {
 
     #[test]
     fn a_resend_of_many_takes_the_filters_as_parameters_or_as_an_object() {
-        let asked = events_to_resend("event=push", b"").unwrap();
+        let (asked, wish) = events_to_resend("event=push", b"").unwrap();
+        assert_eq!(wish, None);
         assert_eq!(
             (asked.status, asked.event.as_deref()),
             (Some(Status::Failed), Some("push"))
         );
         let body = br#"{"status":"delivered","from":"2026-11-20T07:00:00Z","q":"DH1"}"#;
-        let asked = events_to_resend("", body).unwrap();
+        let (asked, _) = events_to_resend("", body).unwrap();
+        assert_eq!(events_to_resend("resend_id=7", b"").unwrap().1, Some(7));
         assert_eq!(asked.status, Some(Status::Delivered));
         assert_eq!(
             (asked.from, asked.q.as_deref()),
@@ -344,6 +357,7 @@ mod tests {
             ("", "{}", "/status"),
             ("per_page=5", "", "?per_page"),
             ("", "[]", ""),
+            ("resend_id=x", "", "?resend_id"),
             ("", "{\"q\":1}", "/q"),
             ("", "{\"x\":\"1\"}", "/x"),
             ("", "{\"status\":\"lost\"}", "/status"),

@@ -146,9 +146,14 @@ impl Manager<'_> {
     /// All that match, in all Mailboxes that may have one.
     pub(super) async fn resend_all(&mut self) -> Answer {
         let body = self.bytes().await?;
-        let query = query::events_to_resend(&self.query(), &body)?;
+        let (query, known) = query::events_to_resend(&self.query(), &body)?;
         let mailboxes = self.mailboxes(&query).await?;
-        let request = MailboxRequest::ResendAll(query);
+        // A wish has the moment for its id; to ask how far one is only asks.
+        let wish = known.unwrap_or_else(|| clock::now().millis());
+        let request = match known {
+            Some(wish) => MailboxRequest::HowFar(wish),
+            None => MailboxRequest::ResendAll { query, wish },
+        };
         let asked = mailboxes
             .iter()
             .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
@@ -162,7 +167,7 @@ impl Manager<'_> {
                 other => return Err(unexpected(other)),
             }
         }
-        let body = format!("{{\"queued\":{all},\"done\":{finished}}}");
+        let body = format!("{{\"queued\":{all},\"done\":{finished},\"resend_id\":\"{wish}\"}}");
         Ok(answers::json_text(202, body)?)
     }
 }

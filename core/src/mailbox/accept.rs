@@ -147,13 +147,14 @@ impl Mailbox {
                     }
                 })
                 .collect::<Result<Vec<_>, _>>()?;
-            let work = !tests.is_empty()
-                || accept.events.iter().zip(&known).any(|(event, known)| {
-                    !event.test
-                        && known
-                            .as_ref()
-                            .is_none_or(|known| known.status == Status::Failed)
-                });
+            let mut work = !tests.is_empty();
+            for (event, known) in accept.events.iter().zip(&known) {
+                work |= match known {
+                    _ if event.test => false,
+                    None => true,
+                    Some(known) => is_wish(db, config, known)?,
+                };
+            }
             let alarm = if work && !config.is_paused {
                 self.arm(db, self.any_earliest(now, now), now)?
             } else {
@@ -257,6 +258,19 @@ fn find(db: &impl Database, key: &DedupeKey) -> Result<Option<Known>, MailboxErr
         })
     })
     .transpose()
+}
+
+/// Whether a repeat of this event queues a delivery again.
+fn is_wish(db: &impl Database, config: &Webhook, known: &Known) -> Result<bool, MailboxError> {
+    if known.status != Status::Failed {
+        return Ok(false);
+    }
+    let deliveries = Deliveries::load(db, known.event)?.unwrap_or_default();
+    let configured = |id| config.destinations.iter().any(|known| known.id == id);
+    Ok(deliveries
+        .0
+        .iter()
+        .any(|record| record.state == State::Failed && configured(record.destination)))
 }
 
 /// Notes a conflict, and takes the repeat of a failed event for a wish.

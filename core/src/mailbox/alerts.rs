@@ -37,7 +37,10 @@ impl Told {
     /// When it may go out; `None` when there is nothing to tell.
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
         // A clock that went back must not silence it.
-        let next = self.at.map(|at| at.min(now).plus(AT_MOST_ONE_IN));
+        let next = self
+            .at
+            .filter(|at| *at <= now)
+            .map(|at| at.plus(AT_MOST_ONE_IN));
         (self.count > 0).then(|| next.unwrap_or(now))
     }
 }
@@ -73,7 +76,7 @@ impl Mailbox {
         self.station_alerts = on;
     }
 
-    fn tells(&self) -> bool {
+    pub(super) fn tells(&self) -> bool {
         self.station_alerts
             || self
                 .config
@@ -120,11 +123,24 @@ impl Mailbox {
         if !self.tells() || self.alerts_at.is_some_and(|at| at > now) {
             return Ok(Vec::new());
         }
+        let collected = self.collect(db, now);
+        if collected.is_err() {
+            // Not over and over, whatever is the matter.
+            let later = now.plus(MINUTE);
+            self.alerts_at = Some(later);
+            self.told_due = self.told_due.map(|due| due.max(later));
+            self.waiting_due = self.waiting_due.map(|due| due.max(later));
+        }
+        collected
+    }
+
+    fn collect(&mut self, db: &impl Database, now: Timestamp) -> Result<Vec<Alert>, MailboxError> {
         let Some(config) = self.relaying().cloned() else {
             return Ok(Vec::new());
         };
         let mut alerts = Vec::new();
         let mut next: Option<Timestamp> = None;
+        let mut next_waiting: Option<Timestamp> = None;
         for destination in config.destinations.iter().map(|known| known.id) {
             let before = self.health.get(&destination).cloned().unwrap_or_default();
             let mut after = before.clone();
@@ -156,7 +172,7 @@ impl Mailbox {
             after.told.retain(|told| {
                 told.count > 0 || told.at.is_some_and(|at| now.since(at) < AT_MOST_ONE_IN)
             });
-            next = next.into_iter().chain(waiting).min();
+            next_waiting = next_waiting.into_iter().chain(waiting).min();
             health::save(db, destination, &before, &after)?;
             if after != before {
                 self.health.insert(destination, after);
@@ -164,8 +180,10 @@ impl Mailbox {
         }
         self.untold.clear();
         // Nothing to tell as things stand; whatever happens makes it look again.
-        self.alerts_at = Some(next.unwrap_or(now.plus(AT_MOST_ONE_IN)));
-        self.alerts_due = next;
+        let look = next.into_iter().chain(next_waiting).min();
+        self.alerts_at = Some(look.unwrap_or(now.plus(AT_MOST_ONE_IN)));
+        self.told_due = next;
+        self.waiting_due = next_waiting;
         Ok(alerts)
     }
 
@@ -245,10 +263,19 @@ impl Mailbox {
         Ok(waiting.saturating_add(fresh))
     }
 
-    /// When there will be something to tell, as far as is known; while it is paused,
-    /// nothing is told.
-    pub(super) fn next_alert(&self) -> Option<Timestamp> {
-        self.alerts_due
-            .filter(|_| self.tells() && self.relaying().is_some())
+    /// A delivery begins to wait: when it will have waited too long is to be found out.
+    pub(super) const fn look_for_alerts(&mut self) {
+        self.alerts_at = None;
+    }
+
+    /// When there will be something to tell, as far as is known. That something waits
+    /// too long counts only where anything is `pending`; while it is paused, nothing is
+    /// told.
+    pub(super) fn next_alert(&self, pending: bool) -> Option<Timestamp> {
+        if !self.tells() || self.relaying().is_none() {
+            return None;
+        }
+        let waiting = self.waiting_due.filter(|_| pending);
+        self.told_due.into_iter().chain(waiting).min()
     }
 }

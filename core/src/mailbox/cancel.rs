@@ -33,6 +33,9 @@ impl Mailbox {
     /// # Errors
     /// When the database fails.
     pub fn cancel(&mut self, db: &impl Database, event: Sequence) -> Result<bool, MailboxError> {
+        if self.config.is_none() {
+            return Ok(false);
+        }
         let stored = db.atomically(|| {
             let Some(mut deliveries) = Deliveries::load(db, event)? else {
                 return Ok::<_, MailboxError>(None);

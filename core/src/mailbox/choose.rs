@@ -22,12 +22,20 @@ use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 /// Reads of new events in one lease.
 const SCANS: u32 = 8;
+/// How often a lease reads on where nothing of what it read goes out, because it is
+/// given up.
+const REFILLS: u32 = 50;
+
 /// What one lease has read, so as not to read it twice.
 pub(super) struct Found {
     /// Rows of `waiting` that may go now, in order.
     waiting: Few<DestinationId, VecDeque<Candidate>>,
     pub(super) events: Few<Sequence, Rc<StoredEvent>>,
     scans_left: u32,
+    /// Something was taken out of it: what is not in it may be in the table.
+    taken: bool,
+    /// How often it may still be filled again.
+    refills: u32,
     /// How many rows are worth reading at a time.
     rows: usize,
 }
@@ -38,6 +46,8 @@ impl Found {
             waiting: Few::default(),
             events: Few::default(),
             scans_left: SCANS,
+            taken: false,
+            refills: REFILLS,
             rows,
         }
     }
@@ -136,8 +146,14 @@ impl Mailbox {
         match candidate.waiting {
             None => self.first_attempts.take(candidate.event, destination),
             Some(_) => {
-                if let Some(rows) = found.waiting.get_mut(&destination) {
+                found.taken = true;
+                let emptied = found.waiting.get_mut(&destination).is_some_and(|rows| {
                     rows.pop_front();
+                    rows.is_empty()
+                });
+                if emptied && goes_out.is_none() && found.refills > 0 {
+                    found.refills = found.refills.saturating_sub(1);
+                    found.waiting.remove(&destination);
                 }
             }
         }
@@ -180,9 +196,10 @@ impl Mailbox {
             }),
             (None, waiting) => waiting,
         };
+        let nothing_left = !found.taken && self.first_attempts.is_caught_up(self.last);
         if let Some(health) = self.health.get_mut(&destination)
             && let Some(until) = health.calm_until()
-            && candidate.is_none_or(|candidate| candidate.due > until)
+            && candidate.map_or(nothing_left, |candidate| candidate.due > until)
         {
             health.caught_up();
         }
@@ -286,7 +303,12 @@ impl Mailbox {
             if health.next_round() {
                 continue;
             }
-            if fresh.is_some_and(|fresh| Some(fresh) <= health.released_to()) {
+            // One that is out may come back to its place in the line.
+            let out = self
+                .in_flight
+                .iter()
+                .any(|((_, to), source)| *to == destination && *source == Source::Released);
+            if out || fresh.is_some_and(|fresh| Some(fresh) <= health.released_to()) {
                 return Ok(Some(candidates));
             }
             let before = health.clone();

@@ -115,6 +115,7 @@ impl Mailbox {
                 self.health.insert(destination, after);
                 if outcome.waits {
                     self.waiting.insert(destination, ());
+                    self.look_for_alerts();
                 }
                 if outcome.settled {
                     self.first_attempts.settled();
@@ -125,13 +126,13 @@ impl Mailbox {
                 }
                 match turn {
                     Some(Turn::Down) => self.tell(Kind::DestinationDown, destination, 1, None),
-                    Some(Turn::Recovered) => {
+                    Some(Turn::Recovered) if self.tells() => {
                         // The one that got through, and all that waits behind it.
                         let waiting = self.pending_for(db, destination).unwrap_or(0);
                         let released = waiting.saturating_add(1);
                         self.tell(Kind::DestinationRecovered, destination, released, None);
                     }
-                    None => {}
+                    _ => {}
                 }
                 Ok(())
             }

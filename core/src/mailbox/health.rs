@@ -17,6 +17,8 @@ use std::time::Duration;
 const DOWN_AFTER: u32 = 10;
 /// One probe at a time goes out to a destination that is down, at most this often.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(30);
+/// No two attempts are spaced out further: one a second over 64 shards, and air.
+const LONGEST_PACE: Duration = Duration::from_secs(70);
 /// Pacing makes up for timers that come late, but for no more than this.
 const PACE_SLACK: Duration = Duration::from_millis(200);
 
@@ -185,13 +187,16 @@ impl Health {
             earliest = earliest.max(until);
         }
         if self.is_down() {
-            // A clock that went back must not put the probe off.
             let probed_at = self.probing.map_or(self.probed_at, |(_, at)| at);
-            earliest = earliest.max(probed_at.min(now).plus(PROBE_EVERY));
+            // A clock that went back must not put the probe off.
+            if probed_at <= now {
+                earliest = earliest.max(probed_at.plus(PROBE_EVERY));
+            }
         } else if self.is_paced()
             && let Some(pace) = self.pace
+            && pace <= now.plus(LONGEST_PACE)
         {
-            earliest = earliest.max(pace.min(now.plus(PROBE_EVERY)));
+            earliest = earliest.max(pace);
         }
         earliest
     }
@@ -426,7 +431,7 @@ mod tests {
         health.probed(event(2), first);
         assert_eq!(health.earliest(NOW, first), first.plus(PROBE_EVERY));
         let past = Timestamp::from_millis(5);
-        assert_eq!(health.earliest(past, past), past.plus(PROBE_EVERY));
+        assert_eq!(health.earliest(past, past), past);
         health.hold(first.plus(PROBE_EVERY * 3));
         assert_eq!(health.earliest(NOW, first), first.plus(PROBE_EVERY * 3));
     }

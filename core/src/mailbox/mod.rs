@@ -62,6 +62,7 @@ use few::Few;
 use fresh::FirstAttempts;
 use health::Health;
 use resend_all::Resending;
+use std::time::Duration;
 
 /// Why a Mailbox could not do what it was asked. Nothing of it was done then,
 /// unless the database failed in saying that it was.
@@ -121,21 +122,30 @@ pub struct Mailbox {
     unreadable: Few<Sequence, ()>,
     /// What the log should say.
     complaints: Vec<String>,
-    /// A resend of many that is under way.
+    /// The last resend of many, perhaps under way.
     resending: Option<Resending>,
+    /// After a failure it goes on then.
+    resend_after: Option<Timestamp>,
+    /// When it was last seen to what is done beside relaying.
+    tended_at: Timestamp,
     /// The station has an address for alerts.
     station_alerts: bool,
     /// What is to be told and not stored yet.
     untold: Vec<(Kind, DestinationId, u32, Option<Sequence>)>,
     /// There is nothing to tell before then; `None` when that is not known.
     alerts_at: Option<Timestamp>,
-    /// When there will be, as things stand.
-    alerts_due: Option<Timestamp>,
+    /// When what is held back may be told, and when the oldest will have waited too
+    /// long, as things stand.
+    told_due: Option<Timestamp>,
+    waiting_due: Option<Timestamp>,
     /// There is nothing to prune before then; `None` when that is not known.
     prune_at: Option<Timestamp>,
     /// A pruning is under way.
     prune_more: bool,
 }
+
+/// In a run that goes on for long, what is done beside relaying goes on this often.
+const TEND_AGAIN: Duration = Duration::from_secs(1);
 
 /// So many complaints wait for the log.
 const COMPLAINTS: usize = 20;
@@ -178,7 +188,10 @@ impl Mailbox {
             station_alerts: false,
             untold: Vec::new(),
             alerts_at: None,
-            alerts_due: None,
+            told_due: None,
+            waiting_due: None,
+            resend_after: None,
+            tended_at: Timestamp::default(),
             prune_at: None,
             prune_more: false,
         };
@@ -337,7 +350,10 @@ impl Mailbox {
             station_alerts: self.station_alerts,
             untold: Vec::new(),
             alerts_at: None,
-            alerts_due: None,
+            told_due: None,
+            waiting_due: None,
+            resend_after: None,
+            tended_at: Timestamp::default(),
             prune_at: None,
             prune_more: false,
         };
@@ -392,8 +408,15 @@ impl Mailbox {
                 },
                 None => MailboxReply::NotFound,
             },
-            MailboxRequest::ResendAll(query) => {
-                let progress = self.resend_all(db, &query, now)?;
+            MailboxRequest::ResendAll { query, wish } => {
+                let progress = self.resend_all(db, &query, wish, now)?;
+                MailboxReply::Resending {
+                    queued: progress.queued,
+                    done: progress.done,
+                }
+            }
+            MailboxRequest::HowFar(wish) => {
+                let progress = self.how_far(wish);
                 MailboxReply::Resending {
                     queued: progress.queued,
                     done: progress.done,
@@ -418,6 +441,7 @@ impl Mailbox {
     /// # Errors
     /// When the database fails; what was done until then is.
     pub fn tend(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
+        self.tended_at = now;
         let resent = self.go_on_resending(db, now);
         let pruned = self.prune(db, now);
         if pruned.is_err() {
@@ -425,6 +449,24 @@ impl Mailbox {
             self.prune_later(now);
         }
         resent.and(pruned)
+    }
+
+    /// [`tend`](Self::tend) in a run that goes on for long, if more is left to do.
+    ///
+    /// # Errors
+    /// When the database fails; what was done until then is.
+    pub fn tend_again(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
+        let next = self.tended_at.plus(TEND_AGAIN);
+        let more = self
+            .more_to_prune(now)
+            .into_iter()
+            .chain(self.more_to_resend(now))
+            .min();
+        if more.is_none_or(|at| at > now.plus(TEND_AGAIN)) || (next > now && self.tended_at <= now)
+        {
+            return Ok(());
+        }
+        self.tend(db, now)
     }
 
     /// What the log should say, once.

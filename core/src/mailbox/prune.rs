@@ -26,6 +26,9 @@ const NEXT_BATCHES: Duration = Duration::from_secs(1);
 /// What could not be pruned yet is looked at again after this.
 const AGAIN: Duration = HOUR;
 
+/// A shard to which nothing has come for so long is at rest.
+const AT_REST: Duration = Duration::from_secs(7_200);
+
 /// Where the events begin whose payloads are kept.
 const PRUNED: &str = "pruned";
 
@@ -87,6 +90,11 @@ impl Mailbox {
             return Ok(None);
         }
         if self.wake_at(db, now)?.is_some() {
+            return Ok(Some(now));
+        }
+        // Lately at work: whoever noted that may not note again before something is
+        // lost. One or two visits more, and it is at rest for certain.
+        if self.last.at().plus(AT_REST) > now && self.last > Sequence::default() {
             return Ok(Some(now));
         }
         match &self.config {

@@ -1,8 +1,8 @@
 //! Delivering all events again that match a filter: a bounded number in each wake,
 //! the oldest first, until all that were there when it was asked for are done.
 //!
-//! Where it stands is kept, so that an eviction does not end it. While one is under
-//! way, the same question asks how far it is; once it has ended, it is a new wish.
+//! Where it stands is kept, so that an eviction does not end it. Each wish has an id, by
+//! which the operator asks how far it is: to ask must never be to wish again.
 
 use super::{Mailbox, MailboxError, list, resend, schema, sql, view::EventQuery};
 use crate::{
@@ -26,6 +26,8 @@ const RESENDING: &str = "resending";
 /// A resend of many, under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Resending {
+    /// The wish.
+    wish: i64,
     query: EventQuery,
     /// It has come this far …
     after: Sequence,
@@ -44,7 +46,10 @@ pub struct Progress {
     pub done: bool,
 }
 
-/// What is under way in this database.
+/// After a failure it is tried again after this.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+
+/// The last wish in this database, under way or done with.
 pub(super) fn load(db: &impl Database) -> Result<Option<Resending>, MailboxError> {
     Ok(match schema::meta(db, RESENDING)? {
         // One that cannot be read is over: the operator can ask again.
@@ -53,9 +58,15 @@ pub(super) fn load(db: &impl Database) -> Result<Option<Resending>, MailboxError
     })
 }
 
+impl Resending {
+    fn is_done(&self) -> bool {
+        self.after >= self.upto
+    }
+}
+
 impl Mailbox {
-    /// Queues all events again that match, or says how far that is when the same was
-    /// asked and is under way. Another that is under way is finished first.
+    /// Queues all events again that match, as the wish of that id. Another that is
+    /// under way is finished first: then this one is not taken.
     ///
     /// # Errors
     /// When the database fails; what was queued until then goes on.
@@ -63,6 +74,7 @@ impl Mailbox {
         &mut self,
         db: &impl Database,
         query: &EventQuery,
+        wish: i64,
         now: Timestamp,
     ) -> Result<Progress, MailboxError> {
         let Some(config) = &self.config else {
@@ -71,17 +83,14 @@ impl Mailbox {
                 done: true,
             });
         };
-        if let Some(under_way) = &self.resending {
+        if self.under_way().is_some() {
             return Ok(Progress {
-                queued: if under_way.query == *query {
-                    under_way.queued
-                } else {
-                    0
-                },
+                queued: 0,
                 done: false,
             });
         }
         let wish = Resending {
+            wish,
             query: query.clone(),
             after: Sequence::default(),
             upto: self.upper_bound(config, query),
@@ -89,7 +98,22 @@ impl Mailbox {
         };
         schema::set_meta(db, RESENDING, sql::packed(&wish)?)?;
         self.resending = Some(wish);
+        self.resend_after = None;
         self.resend_some(db, now)
+    }
+
+    /// How far the wish of that id is. One that is not known is done with.
+    #[must_use]
+    pub fn how_far(&self, wish: i64) -> Progress {
+        let known = self.resending.as_ref().filter(|known| known.wish == wish);
+        Progress {
+            queued: known.map_or(0, |known| known.queued),
+            done: known.is_none_or(Resending::is_done),
+        }
+    }
+
+    fn under_way(&self) -> Option<&Resending> {
+        self.resending.as_ref().filter(|wish| !wish.is_done())
     }
 
     /// The next part of a resend of many, if one is under way.
@@ -109,25 +133,36 @@ impl Mailbox {
         db: &impl Database,
         now: Timestamp,
     ) -> Result<Progress, MailboxError> {
-        let mut progress = Progress {
-            queued: 0,
-            done: true,
-        };
+        if self.resend_after.is_some_and(|at| at > now) {
+            return Ok(Progress {
+                queued: 0,
+                done: false,
+            });
+        }
         for _ in 0..BATCHES {
-            let Some(resending) = self.resending.clone() else {
+            let Some(resending) = self.under_way().cloned() else {
                 break;
             };
-            let next = self.resend_batch(db, &resending, now)?;
-            progress.queued = next.queued;
-            progress.done = next.after >= next.upto;
-            self.resending = (!progress.done).then_some(next);
+            match self.resend_batch(db, &resending, now) {
+                Ok(next) => self.resending = Some(next),
+                Err(error) => {
+                    // Not over and over, whatever is the matter.
+                    self.resend_after = Some(now.plus(AFTER_FAILURE));
+                    return Err(error);
+                }
+            }
         }
-        Ok(progress)
+        Ok(Progress {
+            queued: self.resending.as_ref().map_or(0, |last| last.queued),
+            done: self.under_way().is_none(),
+        })
     }
 
     /// When the object wants to be called to go on.
     pub(super) fn more_to_resend(&self, now: Timestamp) -> Option<Timestamp> {
-        self.resending.as_ref().map(|_| now.plus(NEXT))
+        let next = now.plus(NEXT);
+        self.under_way()
+            .map(|_| self.resend_after.map_or(next, |after| after.max(next)))
     }
 
     /// One transaction.
@@ -170,11 +205,7 @@ impl Mailbox {
                     queued.extend(chosen);
                 }
             }
-            if next.after >= next.upto {
-                schema::forget_meta(db, RESENDING)?;
-            } else {
-                schema::set_meta(db, RESENDING, sql::packed(&next)?)?;
-            }
+            schema::set_meta(db, RESENDING, sql::packed(&next)?)?;
             Ok::<_, MailboxError>((next, queued))
         });
         let (next, queued) = match stored {

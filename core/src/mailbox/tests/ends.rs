@@ -159,8 +159,9 @@ fn payloads_go_after_retention_and_keys_after_dedupe_in_bounded_batches() {
     rig.offer(vec![test]);
     assert_eq!(rig.run(200), 1_201);
     assert_eq!(rig.count("payloads"), 3);
+    rig.wait(HOUR * 2);
     assert_eq!(rig.visit(), Some(START.plus(DAY * 3)));
-    rig.wait(DAY * 3 - HOUR);
+    rig.wait(DAY * 3 - HOUR * 3);
     rig.visit();
     assert_eq!(rig.count("events WHERE body IS NULL"), 3, "nothing yet");
     rig.wait(HOUR * 2);
@@ -292,6 +293,9 @@ fn a_visit_sets_a_lost_alarm_again_and_comes_back_while_anything_is_pending() {
     assert_eq!(rig.visit(), Some(rig.now));
     assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
     rig.run(200);
+    // Not at rest for certain yet: what came last may have lost its alarm.
+    assert_eq!(rig.visit(), Some(rig.now));
+    rig.wait(HOUR * 2);
     assert_eq!(rig.visit(), Some(START.plus(DAY * 30)));
 }
 
@@ -377,16 +381,16 @@ fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
         status: Some(Status::Failed),
         ..EventQuery::default()
     };
-    let ask = |rig: &mut Rig| rig.mailbox.resend_all(&rig.db, &query, rig.now).unwrap();
-    let first = ask(&mut rig);
-    assert_eq!((first.queued, first.done), (500, false));
-    // The same question asks how far it is; another has to wait.
-    assert_eq!(ask(&mut rig), first);
-    let other = EventQuery {
-        status: Some(Status::Delivered),
-        ..EventQuery::default()
+    let ask = |rig: &mut Rig, wish| {
+        rig.mailbox
+            .resend_all(&rig.db, &query, wish, rig.now)
+            .unwrap()
     };
-    let told = rig.mailbox.resend_all(&rig.db, &other, rig.now).unwrap();
+    let first = ask(&mut rig, 1);
+    assert_eq!((first.queued, first.done), (500, false));
+    // To ask how far it is wishes for nothing; another wish has to wait.
+    assert_eq!(rig.mailbox.how_far(1), first);
+    let told = ask(&mut rig, 2);
     assert_eq!((told.queued, told.done), (0, false));
     // It survives the object, and needs nobody to ask for it.
     rig.reopen();
@@ -400,11 +404,16 @@ fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
     }
     assert_eq!(rig.count("events WHERE status = 'delivered'"), 1_201);
     assert_eq!(rig.view(kept).attempts, 1);
+    let done = Progress {
+        queued: 1_200,
+        done: true,
+    };
+    assert_eq!(rig.mailbox.how_far(1), done);
     let nothing = Progress {
         queued: 0,
         done: true,
     };
-    assert_eq!(ask(&mut rig), nothing);
+    assert_eq!(ask(&mut rig, 3), nothing);
     // A second wish works like the first.
     for _ in 0..2 {
         rig.wait(millis(1_000));
@@ -414,6 +423,7 @@ fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
                 q: Some("kept".into()),
                 ..EventQuery::default()
             },
+            4,
             rig.now,
         );
         assert_eq!(
@@ -426,7 +436,6 @@ fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
         rig.run_and_prune();
     }
     assert_eq!(rig.view(kept).attempts, 3);
-    assert_eq!(rig.count("meta WHERE name = 'resending'"), 0);
 }
 
 #[test]
@@ -448,7 +457,7 @@ fn an_event_that_cannot_be_read_does_not_stop_a_resend_of_many() {
         status: Some(Status::Failed),
         ..Default::default()
     };
-    let told = rig.mailbox.resend_all(&rig.db, &query, rig.now).unwrap();
+    let told = rig.mailbox.resend_all(&rig.db, &query, 1, rig.now).unwrap();
     assert_eq!((told.queued, told.done), (1, true));
     rig.run_and_prune();
     assert_eq!(rig.status(good), Status::Delivered);

@@ -12,8 +12,10 @@ mod cost;
 mod ends;
 mod faults;
 mod health;
+mod meetings;
 mod order;
 mod random;
+
 mod shapes;
 mod stats;
 mod time_over;
