@@ -159,9 +159,9 @@ fn payloads_go_after_retention_and_keys_after_dedupe_in_bounded_batches() {
     rig.offer(vec![test]);
     assert_eq!(rig.run(200), 1_201);
     assert_eq!(rig.count("payloads"), 3);
-    rig.wait(HOUR * 2);
+    rig.wait(HOUR * 3);
     assert_eq!(rig.visit(), Some(START.plus(DAY * 3)));
-    rig.wait(DAY * 3 - HOUR * 3);
+    rig.wait(DAY * 3 - HOUR * 4);
     rig.visit();
     assert_eq!(rig.count("events WHERE body IS NULL"), 3, "nothing yet");
     rig.wait(HOUR * 2);
