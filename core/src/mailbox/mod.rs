@@ -99,7 +99,7 @@ enum Source {
 }
 
 /// What a Mailbox keeps in memory. See the [module](self).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Mailbox {
     config: Option<Webhook>,
     shard: u8,
@@ -171,29 +171,9 @@ impl Mailbox {
             Some(Value::Integer(flag)) if flag != 0
         );
         let mut mailbox = Self {
-            config: None,
-            shard: 0,
             retired,
-            last: Sequence::default(),
-            first_attempts: FirstAttempts::default(),
-            waiting: Few::default(),
-            in_flight: Few::default(),
-            health: Few::default(),
-            running: false,
             armed: alarm.filter(|at| !alarm::is_lost(*at, now)),
-            recent_tests: Vec::new(),
-            unreadable: Few::default(),
-            complaints: Vec::new(),
-            resending: None,
-            station_alerts: false,
-            untold: Vec::new(),
-            alerts_at: None,
-            told_due: None,
-            waiting_due: None,
-            resend_after: None,
-            tended_at: Timestamp::default(),
-            prune_at: None,
-            prune_more: false,
+            ..Self::default()
         };
         if retired {
             return Ok(mailbox);
@@ -333,29 +313,13 @@ impl Mailbox {
             schema::drop_all(db)
         })?;
         *self = Self {
-            config: None,
             shard: self.shard,
             retired: true,
             last: self.last,
-            first_attempts: FirstAttempts::default(),
-            waiting: Few::default(),
-            in_flight: Few::default(),
-            health: Few::default(),
             running: self.running,
             armed: self.armed,
-            recent_tests: Vec::new(),
-            unreadable: Few::default(),
-            complaints: Vec::new(),
-            resending: None,
             station_alerts: self.station_alerts,
-            untold: Vec::new(),
-            alerts_at: None,
-            told_due: None,
-            waiting_due: None,
-            resend_after: None,
-            tended_at: Timestamp::default(),
-            prune_at: None,
-            prune_more: false,
+            ..Self::default()
         };
         Ok(())
     }

@@ -7,7 +7,7 @@ use tram_core::{
     webhook::Destination,
 };
 
-/// How an origin behaves for now.
+/// How an origin behaves at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     /// Takes everything, within a second.
