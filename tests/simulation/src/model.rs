@@ -408,7 +408,8 @@ impl Model {
                     let since = delivery.since;
                     delivery.restart(now);
                     if is_first {
-                        delivery.since = since;
+                        // Or begins anew, by a clock that went back.
+                        delivery.since = since.min(now);
                     }
                 }
                 None => event.deliveries.push(Delivery::new(*to, now)),
