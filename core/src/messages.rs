@@ -301,6 +301,8 @@ pub enum MailboxReply {
     },
     /// Its figures.
     Stats(Stats),
+    /// Another resend of many is under way: this one was not taken.
+    Busy,
 }
 
 /// A page of one Mailbox's events, newest first. What is shown of each is written

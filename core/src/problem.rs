@@ -106,6 +106,17 @@ impl Problem {
         )
     }
 
+    /// 409: a resend of many was not taken by every shard.
+    #[must_use]
+    pub fn resend_under_way() -> Self {
+        Self::new(
+            409,
+            "resend_under_way",
+            "Another resend is under way",
+            "Shards that were free have begun, the others have not taken this one. Send the same request again once the other is done.",
+        )
+    }
+
     /// 404 for a path that is not a route.
     #[must_use]
     pub fn route_not_found() -> Self {

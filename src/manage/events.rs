@@ -157,15 +157,19 @@ impl Manager<'_> {
         let asked = mailboxes
             .iter()
             .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
-        let (mut all, mut finished) = (0_u32, true);
+        let (mut all, mut finished, mut busy) = (0_u32, true, false);
         for reply in future::join_all(asked).await {
             match reply? {
                 MailboxReply::Resending { queued, done } => {
                     all = all.saturating_add(queued);
                     finished &= done;
                 }
+                MailboxReply::Busy => busy = true,
                 other => return Err(unexpected(other)),
             }
+        }
+        if busy {
+            return Err(Problem::resend_under_way().into());
         }
         let body = format!("{{\"queued\":{all},\"done\":{finished},\"resend_id\":\"{wish}\"}}");
         Ok(answers::json_text(202, body)?)

@@ -373,10 +373,12 @@ impl Mailbox {
                 None => MailboxReply::NotFound,
             },
             MailboxRequest::ResendAll { query, wish } => {
-                let progress = self.resend_all(db, &query, wish, now)?;
-                MailboxReply::Resending {
-                    queued: progress.queued,
-                    done: progress.done,
+                match self.resend_all(db, &query, wish, now)? {
+                    Some(progress) => MailboxReply::Resending {
+                        queued: progress.queued,
+                        done: progress.done,
+                    },
+                    None => MailboxReply::Busy,
                 }
             }
             MailboxRequest::HowFar(wish) => {

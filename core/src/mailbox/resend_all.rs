@@ -65,8 +65,8 @@ impl Resending {
 }
 
 impl Mailbox {
-    /// Queues all events again that match, as the wish of that id. Another that is
-    /// under way is finished first: then this one is not taken.
+    /// Queues all events again that match, as the wish of that id. `None` when another
+    /// is under way: this one is not taken, and has to be made again.
     ///
     /// # Errors
     /// When the database fails; what was queued until then goes on.
@@ -76,18 +76,15 @@ impl Mailbox {
         query: &EventQuery,
         wish: i64,
         now: Timestamp,
-    ) -> Result<Progress, MailboxError> {
+    ) -> Result<Option<Progress>, MailboxError> {
         let Some(config) = &self.config else {
-            return Ok(Progress {
+            return Ok(Some(Progress {
                 queued: 0,
                 done: true,
-            });
+            }));
         };
         if self.under_way().is_some() {
-            return Ok(Progress {
-                queued: 0,
-                done: false,
-            });
+            return Ok(None);
         }
         let wish = Resending {
             wish,
@@ -99,7 +96,7 @@ impl Mailbox {
         schema::set_meta(db, RESENDING, sql::packed(&wish)?)?;
         self.resending = Some(wish);
         self.resend_after = None;
-        self.resend_some(db, now)
+        self.resend_some(db, now).map(Some)
     }
 
     /// How far the wish of that id is. One that is not known is done with.

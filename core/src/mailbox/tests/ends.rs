@@ -386,12 +386,11 @@ fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
             .resend_all(&rig.db, &query, wish, rig.now)
             .unwrap()
     };
-    let first = ask(&mut rig, 1);
+    let first = ask(&mut rig, 1).unwrap();
     assert_eq!((first.queued, first.done), (500, false));
     // To ask how far it is wishes for nothing; another wish has to wait.
     assert_eq!(rig.mailbox.how_far(1), first);
-    let told = ask(&mut rig, 2);
-    assert_eq!((told.queued, told.done), (0, false));
+    assert_eq!(ask(&mut rig, 2), None);
     // It survives the object, and needs nobody to ask for it.
     rig.reopen();
     rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
@@ -413,7 +412,7 @@ fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
         queued: 0,
         done: true,
     };
-    assert_eq!(ask(&mut rig, 3), nothing);
+    assert_eq!(ask(&mut rig, 3), Some(nothing));
     // A second wish works like the first.
     for _ in 0..2 {
         rig.wait(millis(1_000));
@@ -427,7 +426,7 @@ fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
             rig.now,
         );
         assert_eq!(
-            again.unwrap(),
+            again.unwrap().unwrap(),
             Progress {
                 queued: 1,
                 done: true
@@ -457,7 +456,11 @@ fn an_event_that_cannot_be_read_does_not_stop_a_resend_of_many() {
         status: Some(Status::Failed),
         ..Default::default()
     };
-    let told = rig.mailbox.resend_all(&rig.db, &query, 1, rig.now).unwrap();
+    let told = rig
+        .mailbox
+        .resend_all(&rig.db, &query, 1, rig.now)
+        .unwrap()
+        .unwrap();
     assert_eq!((told.queued, told.done), (1, true));
     rig.run_and_prune();
     assert_eq!(rig.status(good), Status::Delivered);

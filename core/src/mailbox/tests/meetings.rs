@@ -149,7 +149,8 @@ fn asking_how_far_a_resend_is_does_not_resend() {
         status: Some(Status::Delivered),
         ..Default::default()
     };
-    let mut told = rig.mailbox.resend_all(&rig.db, &query, 1, rig.now).unwrap();
+    let told = rig.mailbox.resend_all(&rig.db, &query, 1, rig.now);
+    let mut told = told.unwrap().unwrap();
     rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
     let (mut polls, mut sent) = (0, 0);
     while polls < 5 && (!told.done || polls < 3) {
