@@ -113,6 +113,11 @@ impl Mailbox {
             }
             return Ok(messages::to_bytes(&accepted.reply)?);
         }
+        if path == objects::TRIAL {
+            let accept = Accept::from_bytes(&bytes)?;
+            let reply = self.with(|core, db| core.begin_trial(db, &accept, clock::now()))?;
+            return Ok(messages::to_bytes(&reply)?);
+        }
         let question: MailboxRequest = messages::from_bytes(&bytes)?;
         let reply = self.with(|core, db| {
             let now = clock::now();

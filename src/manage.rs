@@ -3,6 +3,7 @@
 
 mod events;
 mod refused;
+mod trial;
 
 use crate::{
     answers,
@@ -128,6 +129,8 @@ impl Manager<'_> {
                 self.one(RegistryRequest::Pause(webhook_id(id)?, false), 200)
                     .await
             }
+            ("POST", ["webhooks", id, "rotate-secret"]) => self.rotate_secret(id).await,
+            ("POST", ["webhooks", id, "test"]) => self.try_out(id).await,
             ("GET", ["stats"]) => self.stats().await,
             ("GET", ["events"]) => self.list_events().await,
             ("GET", ["events", id]) => self.event(id, MailboxRequest::Get).await,
@@ -143,13 +146,18 @@ impl Manager<'_> {
             }
             (_, ["webhooks", _, "toggle"]) => Err(Problem::method_not_allowed(&["PATCH"]).into()),
             (_, ["webhooks", _, "refusals"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
-            (_, ["webhooks", _, "explain"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             (_, ["events"] | ["stats"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
             (_, ["events", "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             (_, ["events", _]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
-            (_, ["webhooks", _, "pause" | "resume"] | ["events", _, "resend" | "cancel"]) => {
-                Err(Problem::method_not_allowed(&["POST"]).into())
-            }
+            (
+                _,
+                [
+                    "webhooks",
+                    _,
+                    "explain" | "pause" | "resume" | "rotate-secret" | "test",
+                ]
+                | ["events", _, "resend" | "cancel"],
+            ) => Err(Problem::method_not_allowed(&["POST"]).into()),
             _ => Err(Problem::route_not_found().into()),
         }
     }
@@ -180,6 +188,12 @@ impl Manager<'_> {
         let id = webhook_id(id)?;
         let write = self.write().await?;
         self.one(RegistryRequest::Update(id, write), 200).await
+    }
+
+    async fn rotate_secret(&mut self, id: &str) -> Answer {
+        let id = webhook_id(id)?;
+        let body = self.write().await?.body;
+        self.one(RegistryRequest::RotateSecret(id, body), 200).await
     }
 
     async fn delete(&mut self, id: &str) -> Answer {

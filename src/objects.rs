@@ -15,6 +15,8 @@ use worker::{Env, Error, Headers, Response, Stub, js_sys::Reflect};
 
 /// The route of an accept.
 pub(crate) const ACCEPT: &str = "/accept";
+/// The route of an accept that tries a webhook out.
+pub(crate) const TRIAL: &str = "/trial";
 /// The route of everything else.
 pub(crate) const ASK: &str = "/ask";
 
@@ -43,16 +45,17 @@ fn mailbox_name(webhook: &WebhookId, shard: u8) -> String {
     format!("{webhook}/{shard}")
 }
 
-/// Puts the events of one request into a shard.
+/// Puts the events of one request into a shard: by the route [`ACCEPT`] or [`TRIAL`].
 pub(crate) async fn accept(
     env: &Env,
     webhook: &WebhookId,
     shard: u8,
+    route: &str,
     accept: &Accept,
 ) -> Result<AcceptReply, CallError> {
     let name = mailbox_name(webhook, shard);
     let bytes = accept.to_bytes().map_err(CallError::Garbled)?;
-    understood(&call(env, "MAILBOX", &name, ACCEPT, &bytes).await?)
+    understood(&call(env, "MAILBOX", &name, route, &bytes).await?)
 }
 
 /// Asks a shard something else.

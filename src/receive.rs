@@ -338,14 +338,14 @@ impl Receiver<'_> {
         if !accept.events.is_empty() {
             rounds::note(self.env, self.context, &self.id, shard);
         }
-        let mut reply = objects::accept(self.env, &self.id, shard, &accept)
+        let mut reply = objects::accept(self.env, &self.id, shard, objects::ACCEPT, &accept)
             .await
             .map_err(unavailable)?;
         if reply == AcceptReply::Unconfigured {
             objects::configure(self.env, webhook, shard)
                 .await
                 .map_err(unavailable)?;
-            reply = objects::accept(self.env, &self.id, shard, &accept)
+            reply = objects::accept(self.env, &self.id, shard, objects::ACCEPT, &accept)
                 .await
                 .map_err(unavailable)?;
         }

@@ -27,6 +27,7 @@ fn changes(question: &RegistryRequest) -> bool {
         | RegistryRequest::Update(..)
         | RegistryRequest::Toggle(_)
         | RegistryRequest::Pause(..)
+        | RegistryRequest::RotateSecret(..)
         | RegistryRequest::Delete(_)
         | RegistryRequest::DeleteByUrl(_) => true,
         RegistryRequest::Load(_)

@@ -262,6 +262,13 @@ pub enum MailboxRequest {
     Stats,
     /// Add to what was counted of requests that left no event.
     Tally(Tally),
+    /// What a trial's attempts came to.
+    EndTrial {
+        /// The event.
+        sequence: Sequence,
+        /// What `mailbox::trial::report` wrote.
+        report: String,
+    },
 }
 
 /// What a Mailbox answers to a [`MailboxRequest`].
@@ -351,6 +358,8 @@ pub enum RegistryRequest {
     },
     /// Visit all that is to be visited.
     MakeRound,
+    /// A new signing secret, with the operator's JSON about it.
+    RotateSecret(WebhookId, String),
 }
 
 /// An operator's JSON and where it came in.

@@ -4,8 +4,11 @@
 //! Out of scope: storing (the Mailbox), and the HTTP around it (the edge).
 
 mod intake;
+mod sample;
 #[cfg(test)]
 mod tests;
+
+pub use sample::sample;
 
 use crate::{
     event::NewEvent,

@@ -38,6 +38,10 @@ pub struct Webhook {
     pub signing_secret: Secret,
     /// The signing secret before the last rotation, while it still signs beside.
     pub previous_signing_secret: Option<PreviousSecret>,
+    /// Those before it that were rotated away while still in their grace time, the
+    /// latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub older_signing_secrets: Vec<PreviousSecret>,
     /// Money in, out or both.
     pub direction: DirectionFilter,
     /// Only these account numbers; empty means all.
@@ -87,7 +91,38 @@ const fn is_usual_alert_after(minutes: &u32) -> bool {
     *minutes == USUAL_ALERT_AFTER
 }
 
+/// Rotated signing secrets that may still sign: whoever rotates again because an
+/// answer was lost does not cut off the secret that the origin still has.
+const MOST_PREVIOUS: usize = 4;
+
 impl Webhook {
+    /// Puts `new` in the place of the signing secret, which goes on signing beside it
+    /// until `until`. No older one outlives it: whoever gives no grace wants none of
+    /// them to sign any more.
+    pub fn rotate_signing_secret(&mut self, new: Secret, now: Timestamp, until: Timestamp) {
+        let mut previous = vec![PreviousSecret {
+            secret: std::mem::replace(&mut self.signing_secret, new),
+            until,
+        }];
+        previous.extend(self.previous_signing_secret.take());
+        previous.append(&mut self.older_signing_secrets);
+        for one in &mut previous {
+            one.until = one.until.min(until);
+        }
+        previous.retain(|one| one.until > now);
+        previous.truncate(MOST_PREVIOUS);
+        let mut previous = previous.into_iter();
+        self.previous_signing_secret = previous.next();
+        self.older_signing_secrets = previous.collect();
+    }
+
+    /// All rotated signing secrets that are kept, whether or not their time is over.
+    pub fn previous_signing_secrets(&self) -> impl Iterator<Item = &PreviousSecret> {
+        self.previous_signing_secret
+            .iter()
+            .chain(&self.older_signing_secrets)
+    }
+
     /// What a Mailbox is told: everything but the provider's secrets, which
     /// relaying does not need.
     #[must_use]

@@ -36,6 +36,6 @@ pub use origin::{Origin, Received};
 pub use project::script;
 pub use reply::Reply;
 pub use sender::{github_signature, hex, hmac_sha256, now, sepay_signature, standard_webhooks};
-pub use signature::assert_signed;
+pub use signature::{assert_signed, is_signed_by};
 pub use station::{ADMIN_TOKEN, Builder, ELSEWHERE, Shared, Station};
 pub use wait::{PATIENCE, wait_until};

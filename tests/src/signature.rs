@@ -1,5 +1,5 @@
-//! Verifies what was relayed as an origin would, after the text of the Standard
-//! Webhooks specification and without the code under test.
+//! Verifies what was relayed as an origin would: with the library of the Standard
+//! Webhooks specification, and after its text, without the code under test.
 
 use crate::origin::Received;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -32,5 +32,31 @@ pub fn assert_signed(request: &Received, signing_secret: &str) -> String {
         given.split(' ').any(|signature| signature == expected),
         "signed {given}, expected {expected}"
     );
+    assert!(
+        is_signed_by(request, signing_secret),
+        "the specification's library does not take it"
+    );
     id.to_owned()
+}
+
+/// Whether the library of the specification takes the request for one that is signed
+/// with this secret, alone or among others.
+///
+/// # Panics
+/// When the secret is none.
+#[must_use]
+pub fn is_signed_by(request: &Received, signing_secret: &str) -> bool {
+    let mut fields = http::HeaderMap::new();
+    for (name, value) in &request.headers {
+        if let (Ok(name), Ok(value)) = (
+            http::HeaderName::from_bytes(name.as_bytes()),
+            http::HeaderValue::from_bytes(value.as_bytes()),
+        ) {
+            fields.append(name, value);
+        }
+    }
+    standardwebhooks::Webhook::new(signing_secret)
+        .expect("a whsec_ secret")
+        .verify(&request.body, &fields)
+        .is_ok()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tram_tests::{ADMIN_TOKEN, Answer, Station, Webhook};
 
 /// Every route that needs a token.
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 24] = [
     ("GET", "/webhooks"),
     ("POST", "/webhooks"),
     ("DELETE", "/webhooks?webhook_url=https://shop.example/hook"),
@@ -18,6 +18,11 @@ const ROUTES: [(&str, &str); 22] = [
     ("POST", "/webhooks/wh_00000000000000000000000000/explain"),
     ("POST", "/webhooks/wh_00000000000000000000000000/pause"),
     ("POST", "/webhooks/wh_00000000000000000000000000/resume"),
+    (
+        "POST",
+        "/webhooks/wh_00000000000000000000000000/rotate-secret",
+    ),
+    ("POST", "/webhooks/wh_00000000000000000000000000/test"),
     ("GET", "/events"),
     ("GET", "/events/evt_1"),
     ("DELETE", "/events/evt_1"),

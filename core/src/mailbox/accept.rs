@@ -73,21 +73,15 @@ impl Mailbox {
         now: Timestamp,
     ) -> Result<Accepted, MailboxError> {
         let refused = |reply| Ok(Accepted { reply, wake: false });
-        if self.retired {
-            return refused(AcceptReply::Gone);
-        }
-        let config = match &self.config {
-            None => return refused(AcceptReply::Unconfigured),
-            Some(config) if accept.config_version > config.version => {
-                return refused(AcceptReply::Unconfigured);
-            }
+        let config = match self.config_for(accept.config_version) {
             // Switched off since: the edge loads this version and refuses.
-            Some(config) if accept.config_version < config.version || !config.is_active => {
+            Ok(config) if !config.is_active => {
                 return refused(AcceptReply::Stale {
                     version: config.version,
                 });
             }
-            Some(config) => config,
+            Ok(config) => config,
+            Err(reply) => return refused(reply),
         };
         let destinations: Vec<DestinationId> = config
             .destinations
@@ -124,6 +118,22 @@ impl Mailbox {
             reply: AcceptReply::Taken(stored.taken),
             wake: self.running && something,
         })
+    }
+
+    /// The configuration, when it is the one that the sender was proven with; else what
+    /// the edge has to be told.
+    pub(super) fn config_for(&self, version: u64) -> Result<&Webhook, AcceptReply> {
+        if self.retired {
+            return Err(AcceptReply::Gone);
+        }
+        match &self.config {
+            None => Err(AcceptReply::Unconfigured),
+            Some(config) if version > config.version => Err(AcceptReply::Unconfigured),
+            Some(config) if version < config.version => Err(AcceptReply::Stale {
+                version: config.version,
+            }),
+            Some(config) => Ok(config),
+        }
     }
 
     fn store(
@@ -170,7 +180,8 @@ impl Mailbox {
             for (event, known) in accept.events.iter().zip(known) {
                 let taken = if event.test {
                     let id = if tests.next_if_eq(&&event.key).is_some() {
-                        let event = insert(db, config, &accept.envelope, event, now, last)?;
+                        let event =
+                            insert(db, config, &accept.envelope, event, now, last, State::Fresh)?;
                         event.map(|numbers| {
                             stored.new.push(numbers);
                             Self::event_id(config, self.shard, numbers.0)
@@ -190,7 +201,7 @@ impl Mailbox {
                         &mut stored.requeued,
                     )?
                 } else if let Some(numbers) =
-                    insert(db, config, &accept.envelope, event, now, last)?
+                    insert(db, config, &accept.envelope, event, now, last, State::Fresh)?
                 {
                     stored.new.push(numbers);
                     Taken::New(Self::event_id(config, self.shard, numbers.0))
@@ -318,21 +329,21 @@ fn repeated(
     })
 }
 
-/// Stores a new event. Its number and the one before, or `None` when its key is
+/// Stores a new event, its deliveries in this state. Its number and the one before, or `None` when its key is
 /// there already.
-fn insert(
+pub(super) fn insert(
     db: &impl Database,
     config: &Webhook,
     envelope: &Envelope,
     event: &NewEvent,
     now: Timestamp,
     last: &Cell<Sequence>,
+    state: State,
 ) -> Result<Option<(Sequence, Sequence)>, MailboxError> {
     let before = last.get();
     let number = Sequence::next(before, now);
     last.set(number);
-    let deliveries =
-        Deliveries::fresh(config.destinations.iter().map(|destination| destination.id));
+    let deliveries = Deliveries::to(&config.destinations, state);
     let (here, there) = places(envelope, event)?;
     // The key alone may be in the way. A number that is would be an error, not a
     // duplicate: an event must not be dropped for it.

@@ -9,6 +9,7 @@ use crate::{
     database::Database,
     delivery::{Attempt, Status},
     ids::{DestinationId, Sequence},
+    webhook::Destination,
 };
 use serde::{Deserialize, Serialize};
 
@@ -110,11 +111,11 @@ const fn is_zero(number: &u32) -> bool {
 }
 
 impl Record {
-    /// A delivery whose first attempt is to be made.
-    pub(super) const fn fresh(destination: DestinationId) -> Self {
+    /// A delivery without attempts.
+    pub(super) const fn new(destination: DestinationId, state: State) -> Self {
         Self {
             destination,
-            state: State::Fresh,
+            state,
             made: 0,
             attempts: Vec::new(),
         }
@@ -151,8 +152,11 @@ pub(super) struct Deliveries(pub(super) Vec<Record>);
 
 impl Deliveries {
     /// Of an event that just came.
-    pub(super) fn fresh(destinations: impl Iterator<Item = DestinationId>) -> Self {
-        Self(destinations.map(Record::fresh).collect())
+    pub(super) fn to(destinations: &[Destination], state: State) -> Self {
+        let records = destinations
+            .iter()
+            .map(|destination| Record::new(destination.id, state));
+        Self(records.collect())
     }
 
     /// Reads those of one event; `None` when there is no such event.
@@ -267,7 +271,7 @@ mod tests {
         let all = Deliveries(
             (0..20)
                 .map(|n| {
-                    let mut record = Record::fresh(destination(n));
+                    let mut record = Record::new(destination(n), State::Fresh);
                     record.set(State::Failed, history.clone());
                     record
                 })
@@ -285,7 +289,7 @@ mod tests {
         let check = |states: &[State], expected: Status| {
             let records = states.iter().map(|state| Record {
                 state: *state,
-                ..Record::fresh(destination(1))
+                ..Record::new(destination(1), State::Fresh)
             });
             assert_eq!(
                 Deliveries(records.collect()).status(),
@@ -302,12 +306,12 @@ mod tests {
 
     #[test]
     fn the_stored_format_is_unchanged() {
-        let mut done = Record::fresh(destination(0));
+        let mut done = Record::new(destination(0), State::Fresh);
         let mut history = History::default();
         history.push(attempt("no"));
         done.set(State::Failed, history);
         let json = r#"[{"destination":"dst_0000000000000","state":"failed","made":1,"attempts":[{"number":1,"started_at":7,"duration_ms":3,"status_code":500,"error":"status 500","response_body":"no"}]},{"destination":"dst_0000000000000","state":"fresh"}]"#;
-        let all = Deliveries(vec![done, Record::fresh(destination(0))]);
+        let all = Deliveries(vec![done, Record::new(destination(0), State::Fresh)]);
         assert_eq!(serde_json::to_string(&all).unwrap(), json);
         assert_eq!(serde_json::from_str::<Deliveries>(json).unwrap(), all);
     }

@@ -35,6 +35,7 @@ mod resend;
 mod resend_all;
 mod schema;
 mod sql;
+pub mod trial;
 mod waiting;
 
 pub mod merge;
@@ -392,6 +393,9 @@ impl Mailbox {
             MailboxRequest::Tally(tally) => {
                 self.tally(db, tally, now)?;
                 MailboxReply::Done
+            }
+            MailboxRequest::EndTrial { sequence, report } => {
+                self.end_trial(db, sequence, &report)?
             }
             MailboxRequest::Visit => {
                 self.tend(db, now)?;

@@ -135,10 +135,8 @@ pub(super) fn again(
     let before = deliveries.clone();
     for id in &chosen {
         if deliveries.get(*id).is_none() {
-            let mut record = Record::fresh(*id);
             // Not a first attempt to be found by the cursor: it is past.
-            record.state = State::Cancelled;
-            deliveries.0.push(record);
+            deliveries.0.push(Record::new(*id, State::Cancelled));
         }
         if let Some(record) = deliveries.get_mut(*id) {
             queue(db, event, record, now)?;

@@ -11,6 +11,7 @@
 
 use super::{
     About, Facts, Identity, Proof, Provider, SuccessAnswer, bank::unsigned, presented::check_token,
+    sample,
 };
 use crate::{
     event::Summary,
@@ -62,6 +63,8 @@ pub(super) static ABAHA: Abaha = Abaha;
 /// Abaha.
 pub(super) struct Abaha;
 
+const SAMPLE: &str = r#"{"id":"987654","cart_code":"DH1001","user_id":"56913","name":"NGUYEN VAN A","tel":"0900000000","total_before":"200000","total_after":"200000","payment_status":"1","payment_status_name":"TRAM TEST","modified":"2026-11-20 09:30:00","products":[{"id":"1","product_code":"SP1","name":"TRAM TEST","quantity":"1","price":"200000"}]}"#;
+
 impl Provider for Abaha {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -92,6 +95,11 @@ impl Provider for Abaha {
 
     fn document<'a>(&self, inbound: &Inbound, content: &'a [u8]) -> Cow<'a, [u8]> {
         form::document(&inbound.headers, content)
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, settings: &Settings, _: Timestamp) {
+        let header = settings.header.as_deref().unwrap_or_default();
+        sample::with_token(inbound, SAMPLE, header, "", secret);
     }
 }
 

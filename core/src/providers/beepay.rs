@@ -7,6 +7,7 @@ use super::{
     About, Facts, Identity, Provider, SUCCESS,
     bank::Transaction,
     presented::{any_signature, body_hashes},
+    sample,
 };
 use crate::{
     inbound::{Inbound, Refusal},
@@ -56,6 +57,8 @@ static TRANSACTION: Transaction = Transaction {
     occurred_at: &["transaction_date"],
 };
 
+const SAMPLE: &str = r#"{"event":"bank_transaction","transaction_id":987654,"bank_code":"VCB","bank_name":"Vietcombank","account_number":"123456789","transaction_type":"credit","amount":"200000","description":"TRAM TEST DH1001","transaction_ref":"FT26111330800001","transaction_date":"2026-11-20T09:30:00+07:00"}"#;
+
 impl Provider for BeePay {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -80,6 +83,10 @@ impl Provider for BeePay {
             },
             None => Facts::named_by(Identity::Bytes),
         }
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        sample::with_signature(inbound, SAMPLE, SIGNATURE, "sha256=", Encoding::Hex, secret);
     }
 }
 

@@ -10,7 +10,7 @@
 
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, Split, bank::Transaction, naming::is_whole,
-    presented::check_token,
+    presented::check_token, sample,
 };
 use crate::{
     inbound::{Inbound, Refusal},
@@ -52,6 +52,8 @@ pub(super) static CASSO: Casso = Casso;
 /// Casso, version 1.
 pub(super) struct Casso;
 
+const SAMPLE: &str = r#"{"error":0,"data":[{"id":987654,"tid":"FT26111330800001","description":"TRAM TEST DH1001","amount":200000,"cusum_balance":25000000,"when":"2026-11-20 09:30:00","bank_sub_acc_id":"123456789","subAccId":"123456789","bankName":"Vietcombank","bankAbbreviation":"VCB","virtualAccount":"","virtualAccountName":"","corresponsiveName":"NGUYEN VAN A","corresponsiveAccount":"8888888888","corresponsiveBankId":"970415","corresponsiveBankName":"VietinBank"}]}"#;
+
 impl Provider for Casso {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -91,6 +93,10 @@ impl Provider for Casso {
             }
             None => Facts::named_by(Identity::Bytes),
         }
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        sample::with_token(inbound, SAMPLE, TOKEN, "", secret);
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     secret::Secret,
     signature,
     time::Timestamp,
-    webhook::{Algorithm, Retry, Settings},
+    webhook::{Algorithm, Encoding, Retry, Settings},
 };
 use std::{borrow::Cow, time::Duration};
 
@@ -68,6 +68,8 @@ static TRANSACTION: Transaction = Transaction {
     description: &["description"],
     occurred_at: &["transactionDateTime"],
 };
+
+const SAMPLE: &str = r#"{"data":{"accountNumber":"123456789","amount":200000,"bankAbbreviation":"VCB","bankName":"Vietcombank","counterAccountBankId":"970415","counterAccountBankName":"VietinBank","counterAccountName":"NGUYEN VAN A","counterAccountNumber":"8888888888","description":"TRAM TEST DH1001","id":987654,"reference":"FT26111330800001","runningBalance":25000000,"transactionDateTime":"2026-11-20 09:30:00","virtualAccountName":"","virtualAccountNumber":""},"error":0}"#;
 
 impl Provider for CassoV2 {
     fn about(&self) -> &'static About {
@@ -131,6 +133,18 @@ impl Provider for CassoV2 {
             .map_or(Cow::Borrowed(content), |document| {
                 Cow::Owned(document.written(Notation::JAVASCRIPT).into_bytes())
             })
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, now: Timestamp) {
+        inbound.body = SAMPLE.as_bytes().to_vec();
+        let time = now.millis().to_string();
+        // Written as it is signed: its members are sorted.
+        let signed = [time.as_bytes(), b".", &inbound.body];
+        let mac = signature::keyed_hash(Algorithm::Sha512, secret.expose().as_bytes(), &signed);
+        let mac = signature::encode(Encoding::Hex, &mac.unwrap_or_default());
+        inbound
+            .headers
+            .push(SIGNATURE, ["t=", &time, ",v1=", &mac].concat());
     }
 }
 

@@ -266,6 +266,30 @@ impl Provider for Custom {
         );
         Some(headers)
     }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, settings: &Settings, now: Timestamp) {
+        inbound.body = br#"{"id":"tram-test-1001","type":"test","message":"TRAM TEST"}"#.to_vec();
+        if let Some(name) = &settings.timestamp_header {
+            let time = match settings.timestamp_unit {
+                Some(TimestampUnit::Milliseconds) => now.millis(),
+                Some(TimestampUnit::Seconds) | None => now.seconds(),
+            };
+            inbound.headers.set(name, time.to_string());
+        }
+        if let Some(name) = event_id_header(settings) {
+            inbound.headers.set(name, "tram-test-1001");
+        }
+        let name = settings.header.as_deref().unwrap_or_default();
+        let value = match scheme(settings) {
+            Scheme::Token => secret.expose().to_owned(),
+            Scheme::Hmac => keyed_hash(inbound, secret, settings, &inbound.body)
+                .map(|mac| signature::encode(encoding(settings), &mac))
+                .unwrap_or_default(),
+        };
+        inbound
+            .headers
+            .set(name, [prefix(settings), &value].concat());
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 use super::{
     About, Facts, Identity, Provider, SUCCESS,
     presented::{any_signature, body_hashes},
+    sample,
 };
 use crate::{
     event::Summary,
@@ -51,6 +52,8 @@ pub(super) static GITHUB: GitHub = GitHub;
 
 /// GitHub.
 pub(super) struct GitHub;
+
+const SAMPLE: &str = r#"{"ref":"refs/heads/main","before":"0000000000000000000000000000000000000000","after":"0000000000000000000000000000000000001001","repository":{"id":1001,"name":"tram-test","full_name":"octocat/tram-test","private":false},"pusher":{"name":"octocat"},"commits":[],"head_commit":null}"#;
 
 impl Provider for GitHub {
     fn about(&self) -> &'static About {
@@ -99,6 +102,14 @@ impl Provider for GitHub {
             .flatten()
             .find_map(|(name, value)| (name == b"payload").then_some(value))
             .map_or(Cow::Borrowed(content), Cow::Owned)
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        inbound.headers.push(EVENT, "push");
+        inbound
+            .headers
+            .push(DELIVERY, "00000000-0000-4000-8000-000000001001");
+        sample::with_signature(inbound, SAMPLE, SIGNATURE, "sha256=", Encoding::Hex, secret);
     }
 }
 

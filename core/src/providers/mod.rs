@@ -19,6 +19,7 @@ mod naming;
 mod pay2s;
 mod payos;
 mod presented;
+mod sample;
 mod sepay;
 mod sepay_bankhub;
 mod sepay_bankhub_ipn;
@@ -210,6 +211,10 @@ pub trait Provider: Sync {
     fn check_settings(&self, _settings: &Settings) -> Vec<FieldError> {
         Vec::new()
     }
+
+    /// Makes a request with what the provider might send, and the secret's proof. Its
+    /// method, URL and content type (JSON) are there already.
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, settings: &Settings, now: Timestamp);
 
     /// Signs a split body as the provider would, where it signs bodies: header
     /// fields to replace, or `None` to leave all as they came.

@@ -3,7 +3,9 @@
 //! Source: <https://docs.pay2s.vn/webhook/tai-lieu-ky-thuat.html>. It stops sending
 //! again only on status 200 and `{"success": true}`.
 
-use super::{About, Facts, Proof, Provider, SUCCESS, Split, presented::check_token, thueapi};
+use super::{
+    About, Facts, Proof, Provider, SUCCESS, Split, presented::check_token, sample, thueapi,
+};
 use crate::{
     inbound::{Inbound, Refusal},
     secret::Secret,
@@ -64,6 +66,10 @@ impl Provider for Pay2S {
 
     fn describe(&self, _settings: &Settings, inbound: &Inbound, content: &[u8]) -> Facts {
         thueapi::facts(inbound, content)
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        sample::with_token(inbound, thueapi::SAMPLE, AUTHORIZATION, "Bearer", secret);
     }
 }
 

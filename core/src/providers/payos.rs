@@ -10,7 +10,7 @@
 
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, naming::unambiguous,
-    presented::prove,
+    presented::prove, sample,
 };
 use crate::{
     canonical_json::{Canonical, Notation},
@@ -88,6 +88,9 @@ fn signed(data: Object<'_>) -> Result<String, &'static str> {
     }
     Ok(text)
 }
+
+/// The `data` of it.
+const SAMPLE: &str = r#"{"orderCode":1001,"amount":200000,"description":"TRAM TEST DH1001","accountNumber":"123456789","reference":"FT26111330800001","transactionDateTime":"2026-11-20 09:30:00","currency":"VND","paymentLinkId":"00000000000000000000000000001001","code":"00","desc":"success","counterAccountBankId":"","counterAccountBankName":"","counterAccountName":"","counterAccountNumber":"","virtualAccountName":"","virtualAccountNumber":""}"#;
 
 impl Provider for PayOs {
     fn about(&self) -> &'static About {
@@ -168,6 +171,20 @@ impl Provider for PayOs {
                 let data = data.written(Notation::JAVASCRIPT);
                 Cow::Owned(["{\"data\":", &data, "}"].concat().into_bytes())
             })
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        let data = Json::parse(SAMPLE.as_bytes()).and_then(Json::object);
+        let signed = data.and_then(|data| signed(data).ok()).unwrap_or_default();
+        let mac = sample::mac(secret, &[signed.as_bytes()], Encoding::Hex);
+        let body = [
+            r#"{"code":"00","desc":"success","success":true,"data":"#,
+            SAMPLE,
+            r#","signature":""#,
+            &mac,
+            "\"}",
+        ];
+        inbound.body = body.concat().into_bytes();
     }
 }
 

@@ -10,6 +10,7 @@
 
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, presented::check_token,
+    sample,
 };
 use crate::{
     form,
@@ -73,6 +74,8 @@ pub(super) fn facts(inbound: &Inbound, content: &[u8]) -> Facts {
         })
 }
 
+pub(super) const SAMPLE: &str = r#"{"id":987654,"gateway":"Vietcombank","transactionDate":"2026-11-20 09:30:00","accountNumber":"123456789","code":"DH1001","content":"TRAM TEST DH1001","transferType":"in","transferAmount":200000,"accumulated":25000000,"subAccount":null,"referenceCode":"FT26111330800001","description":"TRAM TEST DH1001"}"#;
+
 impl Provider for SePay {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -98,6 +101,10 @@ impl Provider for SePay {
 
     fn document<'a>(&self, inbound: &Inbound, content: &'a [u8]) -> Cow<'a, [u8]> {
         form::document(&inbound.headers, content)
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        sample::with_token(inbound, SAMPLE, AUTHORIZATION, "Apikey", secret);
     }
 }
 

@@ -6,7 +6,9 @@
 //!
 //! Out of scope: the notification of balance changes, which is another provider.
 
-use super::{About, Facts, Identity, Proof, Provider, SUCCESS, presented::check_token, sepay};
+use super::{
+    About, Facts, Identity, Proof, Provider, SUCCESS, presented::check_token, sample, sepay,
+};
 use crate::{
     event::Summary,
     inbound::{Inbound, Refusal},
@@ -58,6 +60,8 @@ pub(super) static SEPAY_BANKHUB: SePayBankHub = SePayBankHub;
 /// SePay Bank Hub.
 pub(super) struct SePayBankHub;
 
+const SAMPLE: &str = r#"{"timestamp":1763632800,"xid":"00000000-0000-4000-8000-000000001001","version":"1.0","event":"BANK_ACCOUNT_LINKED","metadata":{"company_xid":"00000000-0000-4000-8000-000000001002","link_session_xid":"00000000-0000-4000-8000-000000001003","bank_account_xid":"00000000-0000-4000-8000-000000001004"}}"#;
+
 impl Provider for SePayBankHub {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -102,6 +106,10 @@ impl Provider for SePayBankHub {
             },
             test: false,
         }
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        sample::with_token(inbound, SAMPLE, SECRET_KEY, "", secret);
     }
 }
 

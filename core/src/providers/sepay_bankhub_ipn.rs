@@ -4,7 +4,7 @@
 
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, presented::check_token,
-    sepay,
+    sample, sepay,
 };
 use crate::{
     inbound::{Inbound, Refusal},
@@ -53,6 +53,8 @@ static TRANSACTION: Transaction = Transaction {
     occurred_at: &["transaction_date"],
 };
 
+const SAMPLE: &str = r#"{"gateway":"Vietcombank","transaction_date":"2026-11-20 09:30:00","account_number":"123456789","va":"","payment_code":"DH1001","content":"TRAM TEST DH1001","transfer_type":"credit","amount":200000,"reference_code":"FT26111330800001","accumulated":25000000,"transaction_id":"00000000-0000-4000-8000-000000001001","bank_account_xid":"00000000-0000-4000-8000-000000001004"}"#;
+
 impl Provider for SePayBankHubIpn {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -78,6 +80,10 @@ impl Provider for SePayBankHubIpn {
             .map_or(Facts::named_by(Identity::Bytes), |transaction| {
                 TRANSACTION.facts(&transaction)
             })
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        sample::with_token(inbound, SAMPLE, AUTHORIZATION, "Apikey", secret);
     }
 }
 

@@ -7,7 +7,7 @@
 use super::{
     About, Facts, Provider, SUCCESS,
     presented::{any_signature, header, signed_bodies, unix_time},
-    sepay, tolerance,
+    sample, sepay, tolerance,
 };
 use crate::{
     form,
@@ -81,6 +81,15 @@ impl Provider for SePayHmac {
 
     fn proves_header(&self, _settings: &Settings, header: &str) -> bool {
         header.eq_ignore_ascii_case(TIMESTAMP)
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, now: Timestamp) {
+        let time = now.seconds().to_string();
+        inbound.body = sepay::SAMPLE.as_bytes().to_vec();
+        let signed = [time.as_bytes(), b".", &inbound.body];
+        let value = ["sha256=", &sample::mac(secret, &signed, Encoding::Hex)].concat();
+        inbound.headers.push(TIMESTAMP, time);
+        inbound.headers.push(SIGNATURE, value);
     }
 }
 

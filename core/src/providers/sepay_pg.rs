@@ -6,7 +6,7 @@
 
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, bank::unsigned, naming::unambiguous,
-    presented::check_token, sepay,
+    presented::check_token, sample, sepay,
 };
 use crate::{
     event::{Direction, Summary},
@@ -46,6 +46,8 @@ pub(super) static SEPAY_PG: SePayGateway = SePayGateway;
 
 /// SePay's payment gateway.
 pub(super) struct SePayGateway;
+
+const SAMPLE: &str = r#"{"timestamp":1763632800,"notification_type":"ORDER_PAID","order":{"id":"00000000-0000-4000-8000-000000001001","order_id":"NQD-1001","order_status":"CAPTURED","order_currency":"VND","order_amount":"200000","order_invoice_number":"DH1001","custom_data":[],"order_description":"TRAM TEST DH1001"},"transaction":{"id":"00000000-0000-4000-8000-000000001002","payment_method":"BANK_TRANSFER","transaction_id":"FT26111330800001","transaction_type":"PAYMENT","transaction_date":"2026-11-20 09:30:00","transaction_status":"APPROVED","transaction_amount":"200000","transaction_currency":"VND"},"customer":null}"#;
 
 impl Provider for SePayGateway {
     fn about(&self) -> &'static About {
@@ -97,6 +99,10 @@ impl Provider for SePayGateway {
             },
             test: false,
         }
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        sample::with_token(inbound, SAMPLE, SECRET_KEY, "", secret);
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     bank::unsigned,
     naming::unambiguous,
     presented::{any_signature, body_hashes, header},
+    sample,
 };
 use crate::{
     event::Summary,
@@ -57,6 +58,8 @@ pub(super) static SHOPIFY: Shopify = Shopify;
 
 /// Shopify.
 pub(super) struct Shopify;
+
+const SAMPLE: &str = r#"{"id":987654,"name":"DH1001","email":"test@example.com","created_at":"2026-11-20T09:30:00+07:00","updated_at":"2026-11-20T09:30:00+07:00","total_price":"200000","currency":"VND","financial_status":"paid","test":true,"line_items":[]}"#;
 
 impl Provider for Shopify {
     fn about(&self) -> &'static About {
@@ -103,6 +106,14 @@ impl Provider for Shopify {
             // memory: a captured one could be replayed with it.
             test: false,
         }
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        inbound.headers.push(TOPIC, "orders/paid");
+        inbound
+            .headers
+            .push(EVENT, "00000000-0000-4000-8000-000000001001");
+        sample::with_signature(inbound, SAMPLE, SIGNATURE, "", Encoding::Base64, secret);
     }
 }
 

@@ -98,6 +98,9 @@ impl StandardWebhooks {
     }
 }
 
+const SAMPLE_ID: &str = "msg_tram_test_1001";
+const SAMPLE: &str = r#"{"type":"invoice.paid","timestamp":"2026-11-20T02:30:00Z","data":{"id":"inv_1001","amount":200000,"description":"TRAM TEST DH1001"}}"#;
+
 impl Provider for StandardWebhooks {
     fn about(&self) -> &'static About {
         self.about
@@ -144,6 +147,23 @@ impl Provider for StandardWebhooks {
 
     fn proves_header(&self, _settings: &Settings, header: &str) -> bool {
         header.eq_ignore_ascii_case(self.id) || header.eq_ignore_ascii_case(self.timestamp)
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, now: Timestamp) {
+        let signed = signature::standard_webhooks_signature(
+            secret,
+            SAMPLE_ID,
+            now.seconds(),
+            SAMPLE.as_bytes(),
+        );
+        inbound.body = SAMPLE.as_bytes().to_vec();
+        inbound.headers.push(self.id, SAMPLE_ID);
+        inbound
+            .headers
+            .push(self.timestamp, now.seconds().to_string());
+        inbound
+            .headers
+            .push(self.signature, signed.unwrap_or_default());
     }
 }
 

@@ -7,7 +7,7 @@
 use super::{
     About, Facts, Identity, Provider, SUCCESS,
     presented::{prove, signed_bodies, stamped},
-    tolerance,
+    sample, tolerance,
 };
 use crate::{
     event::Summary,
@@ -16,7 +16,7 @@ use crate::{
     secret::Secret,
     signature,
     time::Timestamp,
-    webhook::{Algorithm, Retry, Settings},
+    webhook::{Algorithm, Encoding, Retry, Settings},
 };
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub(super) static STRIPE: Stripe = Stripe;
 
 /// Stripe.
 pub(super) struct Stripe;
+
+const SAMPLE: &str = r#"{"id":"evt_tram_test_1001","object":"event","api_version":"2025-10-29","created":1763632800,"livemode":false,"pending_webhooks":1,"type":"payment_intent.succeeded","data":{"object":{"id":"pi_tram_test_1001","object":"payment_intent","amount":200000,"currency":"vnd","status":"succeeded","description":"TRAM TEST DH1001"}}}"#;
 
 impl Provider for Stripe {
     fn about(&self) -> &'static About {
@@ -96,6 +98,19 @@ impl Provider for Stripe {
             // Events in test mode are events: the operator is testing with them.
             test: false,
         }
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, now: Timestamp) {
+        let time = now.seconds().to_string();
+        inbound.body = SAMPLE.as_bytes().to_vec();
+        let mac = sample::mac(
+            secret,
+            &[time.as_bytes(), b".", &inbound.body],
+            Encoding::Hex,
+        );
+        inbound
+            .headers
+            .push(SIGNATURE, ["t=", &time, ",v1=", &mac].concat());
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     bank::Transaction,
     naming::is_whole,
     presented::{any_signature, body_hashes, header},
+    sample,
 };
 use crate::{
     headers::Headers,
@@ -76,6 +77,8 @@ pub(super) fn facts(inbound: &Inbound, content: &[u8]) -> Facts {
         })
 }
 
+pub(super) const SAMPLE: &str = r#"{"transactions":[{"id":"987654","gateway":"Vietcombank","transactionDate":"2026-11-20 09:30:00","transactionNumber":"FT26111330800001","accountNumber":"123456789","content":"TRAM TEST DH1001","transferType":"IN","transferAmount":200000,"checksum":"00000000000000000000000000001001"}]}"#;
+
 impl Provider for ThueApi {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -118,6 +121,10 @@ impl Provider for ThueApi {
         let mut value = String::from(if is_prefixed { PREFIX } else { "" });
         value.push_str(&signature::encode(Encoding::Hex, &mac));
         Some([(SIGNATURE, value)].into_iter().collect())
+    }
+
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+        sample::with_signature(inbound, SAMPLE, SIGNATURE, PREFIX, Encoding::Hex, secret);
     }
 }
 

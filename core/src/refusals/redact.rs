@@ -87,7 +87,7 @@ pub(super) fn text(webhook: &Webhook, text: &str, most: usize) -> String {
 fn holds_secret(webhook: &Webhook, text: &str) -> bool {
     let text = text.to_ascii_lowercase().into_bytes();
     let start = text.get(..MOST_OF_VALUE).unwrap_or(&text);
-    let previous = webhook.previous_signing_secret.as_ref();
+    let previous = webhook.previous_signing_secrets();
     webhook
         .secrets
         .iter()

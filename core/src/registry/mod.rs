@@ -6,6 +6,7 @@
 //! answered with success always arrives. Out of scope: the calls themselves.
 
 pub(crate) mod input;
+mod rotation;
 mod store;
 #[cfg(test)]
 mod test_providers;
@@ -14,6 +15,7 @@ mod tests;
 pub mod view;
 mod visits;
 
+pub use rotation::no_fields;
 pub use visits::Visit;
 
 use crate::{
@@ -135,6 +137,9 @@ impl Registry {
                 }
                 Ok(shown(webhook))
             }),
+            RegistryRequest::RotateSecret(id, body) => {
+                rotation::rotate(db, *id, body, entropy, now)
+            }
             RegistryRequest::Note { webhook, shard } => {
                 visits::note(db, *webhook, *shard, now)?;
                 Ok(RegistryReply::Done)

@@ -65,4 +65,6 @@ impl Provider for Sample {
             test: false,
         }
     }
+
+    fn sample(&self, _: &mut Inbound, _: &Secret, _: &Settings, _: Timestamp) {}
 }

@@ -151,6 +151,85 @@ fn a_creation_shows_its_secrets_once() {
 }
 
 #[test]
+fn a_rotated_signing_secret_is_shown_once_and_the_old_ones_sign_on_for_their_grace() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    it.settle();
+    let mut rotate =
+        |body: &str| match it.ask(RegistryRequest::RotateSecret(created.id, body.into())) {
+            RegistryReply::Webhook {
+                webhook, reveal, ..
+            } => {
+                assert!(reveal.signing_secret && !reveal.secret);
+                assert_eq!(it.pending().len(), 1, "the Mailbox is told");
+                it.settle();
+                *webhook
+            }
+            other => panic!("{other:?}"),
+        };
+    let signs = |webhook: &Webhook| -> Vec<(String, i64)> {
+        let begun = webhook.updated_at;
+        webhook
+            .previous_signing_secrets()
+            .map(|one| {
+                let left = one.until.since(begun).as_secs();
+                (one.secret.expose().to_owned(), i64::try_from(left).unwrap())
+            })
+            .collect()
+    };
+    let [first, second, third] = ["", "{}", r#"{"grace_seconds":60}"#].map(&mut rotate);
+    assert!(first.signing_secret.expose().starts_with("whsec_"));
+    assert_eq!((first.version, first.secrets.clone()), (2, created.secrets));
+    let secret = |webhook: &Webhook| webhook.signing_secret.expose().to_owned();
+    let old = created.signing_secret.expose().to_owned();
+    assert_eq!(signs(&first), [(old.clone(), 86_400)]);
+    // An answer was lost, it is rotated again: what the origin has still signs.
+    let of_second = signs(&second);
+    assert_eq!(of_second[0], (secret(&first), 86_400));
+    assert_eq!(of_second[1].0, old);
+    // The shortest grace goes for all that is old.
+    assert_eq!(
+        signs(&third),
+        [(secret(&second), 60), (secret(&first), 60), (old, 60)]
+    );
+    let many: Vec<_> = (0..5).map(|_| rotate("{}")).collect();
+    assert_eq!(signs(&many[4]).len(), 4, "no more than four");
+    let last = rotate(r#"{"grace_seconds":0}"#);
+    assert_eq!(signs(&last), [], "at once");
+    assert_ne!(secret(&last), secret(&many[4]));
+}
+
+#[test]
+fn a_rotation_says_what_is_wrong_with_it() {
+    let mut it = Fixture::new();
+    let created = it.create(&body("A"));
+    for (body, pointer) in [
+        ("[]", ""),
+        ("{", ""),
+        (r#"{"grace":1}"#, "/grace"),
+        (r#"{"grace_seconds":-1}"#, "/grace_seconds"),
+        (r#"{"grace_seconds":2592001}"#, "/grace_seconds"),
+        (r#"{"grace_seconds":1.5}"#, "/grace_seconds"),
+        (r#"{"grace_seconds":null}"#, "/grace_seconds"),
+    ] {
+        match it.ask(RegistryRequest::RotateSecret(created.id, body.into())) {
+            RegistryReply::Invalid(mistakes) => {
+                assert_eq!(mistakes.len(), 1, "{body}");
+                assert_eq!(mistakes[0].pointer, pointer, "{body}");
+            }
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+    let now = webhook(it.ask(RegistryRequest::Get(created.id)));
+    assert_eq!(now, created);
+    let nobody = WebhookId::from_random([9; 16]);
+    assert!(matches!(
+        it.ask(RegistryRequest::RotateSecret(nobody, "{".into())),
+        RegistryReply::NotFound
+    ));
+}
+
+#[test]
 fn a_short_secret_is_warned_of() {
     let mut it = Fixture::new();
     let mut body = body("A");

@@ -357,6 +357,7 @@ mod tests {
             is_paused: false,
             signing_secret: Secret::new("whsec_abcdefghijklmnop".into()),
             previous_signing_secret: None,
+            older_signing_secrets: Vec::new(),
             direction: DirectionFilter::All,
             accounts: vec![],
             allow_events: vec!["*".into()],

@@ -222,12 +222,13 @@ pub(crate) fn sign(
         .ok_or_else(|| {
             "the webhook's signing secret cannot be used: rotate it to get a new one".to_owned()
         })?;
-    if let Some(previous) = &webhook.previous_signing_secret
-        && previous.until > now
-        && let Some(second) = standard_webhooks_signature(&previous.secret, id, seconds, body)
-    {
-        signature.push(' ');
-        signature.push_str(&second);
+    for previous in webhook.previous_signing_secrets() {
+        if previous.until > now
+            && let Some(beside) = standard_webhooks_signature(&previous.secret, id, seconds, body)
+        {
+            signature.push(' ');
+            signature.push_str(&beside);
+        }
     }
     set(headers, "webhook-id", id.to_owned());
     set(headers, "webhook-timestamp", seconds.to_string());

@@ -46,6 +46,7 @@ pub fn webhook(destinations: u8) -> Webhook {
         is_paused: false,
         signing_secret: Secret::new("whsec_c2VjcmV0IGZvciB0ZXN0cyBvbmx5".into()),
         previous_signing_secret: None,
+        older_signing_secrets: Vec::new(),
         direction: DirectionFilter::All,
         accounts: Vec::new(),
         allow_events: vec!["*".into()],

@@ -19,6 +19,7 @@ mod random;
 mod shapes;
 mod stats;
 mod time_over;
+mod trial;
 
 use crate::{
     database::Database,

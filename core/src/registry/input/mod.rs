@@ -97,8 +97,9 @@ pub(crate) fn create(
         destinations: Vec::new(),
         is_active: true,
         is_paused: false,
-        signing_secret: secrets::generate(true, entropy)?,
+        signing_secret: generate_signing_secret(entropy)?,
         previous_signing_secret: None,
+        older_signing_secrets: Vec::new(),
         direction: DirectionFilter::All,
         accounts: Vec::new(),
         allow_events: vec!["*".to_owned()],
@@ -113,7 +114,7 @@ pub(crate) fn create(
         created_at: rules.now,
         updated_at: rules.now,
     };
-    let body = parse(body)?;
+    let body = parse(body).map_err(Rejected::Mistakes)?;
     Change::begin(rules, webhook, None, &body).finish(entropy)
 }
 
@@ -125,18 +126,23 @@ pub(crate) fn update(
     body: &str,
     entropy: &mut Entropy,
 ) -> Result<Written, Rejected> {
-    let body = parse(body)?;
+    let body = parse(body).map_err(Rejected::Mistakes)?;
     Change::begin(rules, existing.clone(), Some(existing), &body).finish(entropy)
 }
 
-fn parse(body: &str) -> Result<serde_json::Value, Rejected> {
+/// A secret to sign with: `whsec_…`.
+pub(super) fn generate_signing_secret(entropy: &mut Entropy) -> Result<Secret, EntropyExhausted> {
+    secrets::generate(true, entropy)
+}
+
+pub(super) fn parse(body: &str) -> Result<serde_json::Value, Vec<FieldError>> {
     if body.len() > MAX_BODY {
-        return Err(Rejected::Mistakes(vec![FieldError {
+        return Err(vec![FieldError {
             pointer: String::new(),
             message: format!("is longer than {MAX_BODY} bytes"),
-        }]));
+        }]);
     }
-    reader::parse(body).map_err(|mistake| Rejected::Mistakes(vec![mistake]))
+    reader::parse(body).map_err(|mistake| vec![mistake])
 }
 
 /// Drops every field that is sent as it is shown. `ingest_url` depends on where the

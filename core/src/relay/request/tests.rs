@@ -45,6 +45,7 @@ fn webhook() -> Webhook {
         is_paused: false,
         signing_secret: Secret::new(SECRET.into()),
         previous_signing_secret: None,
+        older_signing_secrets: Vec::new(),
         direction: DirectionFilter::All,
         accounts: vec![],
         allow_events: vec!["*".into()],
@@ -249,6 +250,20 @@ fn a_rotated_secret_signs_beside_the_new_one_in_its_grace_time() {
     check(NOW.plus(Duration::from_millis(1)), &format!("{new} {old}"));
     check(NOW, &new);
     check(NOW.minus(Duration::from_secs(1)), &new);
+    // Rotated again in the meantime: all whose time is not over sign.
+    let [first, second] = ["whsec_Zmlyc3Q=", "whsec_c2Vjb25k"];
+    webhook.older_signing_secrets = [(first, 1), (second, 0)]
+        .map(|(secret, seconds)| PreviousSecret {
+            secret: Secret::new(secret.into()),
+            until: NOW.plus(Duration::from_secs(seconds)),
+        })
+        .into();
+    let sent = send(&webhook, 0, &job);
+    let beside = expected_signature(first, &id, BODY);
+    assert_eq!(
+        values(&sent, "webhook-signature"),
+        [format!("{new} {beside}")]
+    );
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! Trying a webhook out: a sample that gets one attempt to each destination, made by
+//! whoever asked for it and at once.
+//!
+//! The event is stored first, for its id goes with the attempts, as one that has failed
+//! at every destination: nothing is tried again by itself, and one whose attempts were
+//! never reported says so. Neither health nor figures of a destination follow from it.
+
+use super::{
+    Mailbox, MailboxError,
+    accept::insert,
+    deliveries::{Deliveries, History, Record, State},
+};
+use crate::{
+    database::Database,
+    delivery::{Status, Verdict},
+    ids::{DestinationId, Sequence},
+    messages::{Accept, AcceptReply, MailboxReply, Taken},
+    time::Timestamp,
+};
+use serde::Serialize;
+use std::cell::Cell;
+
+/// What an operator is told of a trial.
+#[derive(Serialize)]
+struct Trial {
+    event_id: String,
+    attempts: Vec<Tried>,
+}
+
+#[derive(Serialize)]
+struct Tried {
+    destination_id: DestinationId,
+    url: String,
+    status: Status,
+    number: u32,
+    started_at: String,
+    duration_ms: u64,
+    status_code: Option<u16>,
+    error: Option<String>,
+    response_body: String,
+}
+
+/// What a trial's attempts came to, as [`Mailbox::end_trial`] reads it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn report(outcomes: Vec<(DestinationId, Verdict)>) -> Result<String, MailboxError> {
+    let records = outcomes.into_iter().map(|(destination, verdict)| {
+        let mut history = History::default();
+        history.push(verdict.attempt);
+        let state = if verdict.taken {
+            State::Delivered
+        } else {
+            State::Failed
+        };
+        let mut record = Record::new(destination, state);
+        record.set(state, history);
+        record
+    });
+    serde_json::to_string(&Deliveries(records.collect()))
+        .map_err(|_| MailboxError::Unreadable("a trial"))
+}
+
+impl Mailbox {
+    /// Stores the sample, also while the webhook is switched off or paused: whoever
+    /// tries it out knows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn begin_trial(
+        &mut self,
+        db: &impl Database,
+        accept: &Accept,
+        now: Timestamp,
+    ) -> Result<AcceptReply, MailboxError> {
+        let config = match self.config_for(accept.config_version) {
+            Ok(config) => config,
+            Err(reply) => return Ok(reply),
+        };
+        let last = Cell::new(self.last);
+        let stored = db.atomically(|| {
+            accept
+                .events
+                .iter()
+                .map(|event| {
+                    let state = State::Failed;
+                    insert(db, config, &accept.envelope, event, now, &last, state)
+                })
+                .collect::<Result<Vec<_>, MailboxError>>()
+        });
+        let taken = stored.map(|stored| {
+            let ids = stored.into_iter().map(|numbers| {
+                Taken::Test(numbers.map(|(number, _)| Self::event_id(config, self.shard, number)))
+            });
+            AcceptReply::Taken(ids.collect())
+        });
+        // Stuck or not, its number is not given again.
+        self.last = last.get();
+        taken
+    }
+
+    /// Writes down what the attempts came to, and tells it. A delivery that has been
+    /// sent again in the meantime is left alone.
+    ///
+    /// # Errors
+    /// When the database fails or the report cannot be read.
+    pub(super) fn end_trial(
+        &mut self,
+        db: &impl Database,
+        event: Sequence,
+        report: &str,
+    ) -> Result<MailboxReply, MailboxError> {
+        let report: Deliveries = serde_json::from_slice(report.as_bytes())
+            .map_err(|_| MailboxError::Unreadable("a trial"))?;
+        db.atomically(|| {
+            let Some(mut deliveries) = Deliveries::load(db, event)? else {
+                return Ok(());
+            };
+            for outcome in &report.0 {
+                if let Some(record) = deliveries.get_mut(outcome.destination)
+                    && record.state == State::Failed
+                    && record.history().made == 0
+                {
+                    record.set(outcome.state, outcome.history());
+                }
+            }
+            deliveries.save(db, event)
+        })?;
+        let Some(view) = self.get(db, event)? else {
+            return Ok(MailboxReply::NotFound);
+        };
+        let trial = Trial {
+            event_id: view.id.to_string(),
+            attempts: view
+                .deliveries
+                .unwrap_or_default()
+                .into_iter()
+                .flat_map(|delivery| {
+                    delivery.attempts.into_iter().map(move |attempt| Tried {
+                        destination_id: delivery.destination_id,
+                        url: delivery.url.clone(),
+                        status: delivery.status,
+                        number: attempt.number,
+                        started_at: attempt.started_at,
+                        duration_ms: attempt.duration_ms,
+                        status_code: attempt.status_code,
+                        error: attempt.error,
+                        response_body: attempt.response_body,
+                    })
+                })
+                .collect(),
+        };
+        serde_json::to_string(&trial)
+            .map(MailboxReply::Event)
+            .map_err(|_| MailboxError::Unreadable("a trial"))
+    }
+}

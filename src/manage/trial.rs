@@ -1,0 +1,106 @@
+//! `POST /webhooks/{id}/test`: stores a sample, makes one attempt to each destination,
+//! and tells what came of them.
+
+use super::{Answer, Failed, Manager, unexpected, webhook_id};
+use crate::{answers, clock, objects, outbound, station};
+use futures_util::future::{self, FutureExt};
+use std::rc::Rc;
+use tram_core::{
+    delivery::{Job, StoredEvent},
+    ids::EventId,
+    mailbox::trial,
+    messages::{
+        Accept, AcceptReply, MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, Taken,
+        shard_of,
+    },
+    problem::Problem,
+    query, receive, registry,
+    webhook::Webhook,
+};
+
+/// Outgoing requests that may wait for response headers at once on the platform: of a
+/// seventh the time would run while it queues.
+const AT_ONCE: usize = 6;
+
+impl Manager<'_> {
+    pub(super) async fn try_out(&mut self, id: &str) -> Answer {
+        query::none(&self.query())?;
+        let id = webhook_id(id)?;
+        registry::no_fields(&self.write().await?.body)?;
+        let webhook = match self.ask(&RegistryRequest::Load(id)).await? {
+            RegistryReply::Webhook { webhook, .. } => webhook,
+            other => return Err(unexpected(other)),
+        };
+        let url = [&self.public_url(), "/in/", &id.to_string()].concat();
+        let (envelope, sample) = receive::sample(&webhook, &url, clock::now())?;
+        let body = sample.body.clone();
+        let accept = Accept {
+            config_version: webhook.version,
+            envelope,
+            events: vec![sample],
+        };
+        let event = self.begin(&webhook, &accept).await?;
+        let stored = Rc::new(StoredEvent {
+            id: event,
+            envelope: accept.envelope,
+            body,
+            test: true,
+        });
+        let station = station::station(self.env, None);
+        let mut outcomes = Vec::new();
+        for destinations in webhook.destinations.chunks(AT_ONCE) {
+            let attempts = destinations.iter().map(|destination| {
+                let job = Job {
+                    event: Rc::clone(&stored),
+                    destination: destination.id,
+                    number: 1,
+                };
+                let (webhook, station) = (&webhook, &station);
+                async move {
+                    let verdict = outbound::attempt(webhook, &job, station).await;
+                    verdict.map(|verdict| (job.destination, verdict))
+                }
+                .boxed_local()
+            });
+            outcomes.extend(future::join_all(attempts).await.into_iter().flatten());
+        }
+        let report = trial::report(outcomes)
+            .map_err(|_| Problem::try_again("What came of the attempts could not be written."))?;
+        let request = MailboxRequest::EndTrial {
+            sequence: event.sequence,
+            report,
+        };
+        match objects::mailbox(self.env, &webhook.id, event.shard, &request).await? {
+            MailboxReply::Event(trial) => Ok(answers::json_text(200, trial)?),
+            MailboxReply::NotFound => Err(Problem::event_not_found().into()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Stores the sample; its id.
+    async fn begin(&self, webhook: &Webhook, accept: &Accept) -> Result<EventId, Failed> {
+        let key = accept.events.first().map(|event| event.key);
+        let shard = shard_of(&key.unwrap_or_default(), webhook.shards);
+        let mut configured = false;
+        loop {
+            let route = objects::TRIAL;
+            match objects::accept(self.env, &webhook.id, shard, route, accept).await? {
+                AcceptReply::Taken(taken) => {
+                    return match taken.as_slice() {
+                        [Taken::Test(Some(id))] => Ok(*id),
+                        _ => Err(super::senseless().into()),
+                    };
+                }
+                AcceptReply::Gone => return Err(Problem::webhook_not_found().into()),
+                AcceptReply::Unconfigured if !configured => {
+                    objects::configure(self.env, webhook, shard).await?;
+                    configured = true;
+                }
+                // Changed this very moment, or the object cannot keep what it is told.
+                AcceptReply::Unconfigured | AcceptReply::Stale { .. } => {
+                    return Err(super::senseless().into());
+                }
+            }
+        }
+    }
+}
