@@ -7,7 +7,7 @@ use tram_core::{
     time::Timestamp,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{SqlStorage, SqlStorageValue, State, js_sys};
+use worker::{State, js_sys};
 
 #[wasm_bindgen]
 extern "C" {
@@ -26,9 +26,15 @@ extern "C" {
     fn set_alarm(this: &ObjectStorage, at_millis: f64) -> Result<js_sys::Promise, JsValue>;
 }
 
+#[wasm_bindgen(module = "/src/sql.js")]
+extern "C" {
+    /// Runs a statement: see there.
+    #[wasm_bindgen(catch)]
+    fn statement(storage: &ObjectStorage, sql: &str, packed: &[u8]) -> Result<Vec<u8>, JsValue>;
+}
+
 /// The SQLite database and the alarm of one object.
 pub(crate) struct SqlDatabase {
-    sql: SqlStorage,
     storage: ObjectStorage,
     written: Cell<u64>,
 }
@@ -36,10 +42,8 @@ pub(crate) struct SqlDatabase {
 impl SqlDatabase {
     /// Of the object with this state.
     pub(crate) fn new(state: &State) -> Self {
-        let storage = state.storage();
         Self {
-            sql: storage.sql(),
-            storage: JsValue::from(storage.as_raw()).unchecked_into(),
+            storage: JsValue::from(state.storage().as_raw()).unchecked_into(),
             written: Cell::new(0),
         }
     }
@@ -63,49 +67,117 @@ fn millis(at: Timestamp) -> f64 {
     at.millis() as f64
 }
 
-fn failed(error: impl std::fmt::Display) -> DatabaseError {
-    DatabaseError::Failed(error.to_string())
-}
-
 fn thrown(error: JsValue) -> DatabaseError {
-    failed(worker::Error::from(error))
+    DatabaseError::Failed(worker::Error::from(error).to_string())
 }
 
-fn bind(value: &Value) -> Result<SqlStorageValue, DatabaseError> {
-    Ok(match value {
-        Value::Null => SqlStorageValue::Null,
-        Value::Integer(number) => SqlStorageValue::try_from_i64(*number).map_err(failed)?,
-        Value::Text(text) => SqlStorageValue::String(text.clone()),
-        Value::Blob(bytes) => SqlStorageValue::Blob(bytes.clone()),
-    })
+/// What goes before a value in `sql.js`.
+mod tag {
+    pub(super) const NULL: u8 = 0;
+    pub(super) const NUMBER: u8 = 1;
+    pub(super) const TEXT: u8 = 2;
+    pub(super) const BLOB: u8 = 3;
 }
 
-fn read(column: usize, value: SqlStorageValue) -> Result<Value, DatabaseError> {
-    Ok(match value {
-        SqlStorageValue::Null => Value::Null,
-        SqlStorageValue::Integer(number) => Value::Integer(number),
-        SqlStorageValue::String(text) => Value::Text(text),
-        SqlStorageValue::Blob(bytes) => Value::Blob(bytes),
-        SqlStorageValue::Boolean(_) | SqlStorageValue::Float(_) => {
-            return Err(DatabaseError::Unexpected(column));
+fn pack(parameters: &[Value]) -> Result<Vec<u8>, DatabaseError> {
+    let mut packed = Vec::with_capacity(256);
+    for value in parameters {
+        let (tag, bytes) = match value {
+            Value::Null => {
+                packed.push(tag::NULL);
+                continue;
+            }
+            Value::Integer(number) => {
+                packed.push(tag::NUMBER);
+                packed.extend(number_of(*number)?.to_le_bytes());
+                continue;
+            }
+            Value::Text(text) => (tag::TEXT, text.as_bytes()),
+            Value::Blob(bytes) => (tag::BLOB, bytes.as_slice()),
+        };
+        let length = u32::try_from(bytes.len())
+            .map_err(|_| DatabaseError::Failed("a parameter is too long".into()))?;
+        packed.push(tag);
+        packed.extend(length.to_le_bytes());
+        packed.extend(bytes);
+    }
+    Ok(packed)
+}
+
+/// Numbers cross as floating point, exactly within 53 bits.
+fn number_of(number: i64) -> Result<f64, DatabaseError> {
+    const EXACT: u64 = 1 << 53;
+    if number.unsigned_abs() > EXACT {
+        return Err(DatabaseError::Failed("a number is beyond 53 bits".into()));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "within 53 bits")]
+    let number = number as f64;
+    Ok(number)
+}
+
+/// What `sql.js` returns, read from the front.
+struct Packed<'a>(&'a [u8]);
+
+impl<'a> Packed<'a> {
+    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (chunk, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*chunk)
+    }
+
+    fn size(&mut self) -> Option<usize> {
+        usize::try_from(u32::from_le_bytes(self.chunk()?)).ok()
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let size = self.size()?;
+        let (bytes, rest) = self.0.split_at_checked(size)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        let [tag] = self.chunk()?;
+        Some(match tag {
+            tag::NULL => Value::Null,
+            tag::NUMBER => {
+                let number = f64::from_le_bytes(self.chunk()?);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the other side sends whole numbers within 53 bits"
+                )]
+                let number = number as i64;
+                Value::Integer(number)
+            }
+            tag::TEXT => Value::Text(String::from_utf8(self.bytes()?.to_vec()).ok()?),
+            tag::BLOB => Value::Blob(self.bytes()?.to_vec()),
+            _ => return None,
+        })
+    }
+}
+
+/// The rows, and how many were written.
+fn unpack(packed: &[u8]) -> Result<(Vec<Row>, usize), DatabaseError> {
+    let mut packed = Packed(packed);
+    let (Some(written), Some(columns)) = (packed.size(), packed.size()) else {
+        return Err(DatabaseError::Unexpected(0));
+    };
+    let mut rows = Vec::new();
+    while !packed.0.is_empty() && columns > 0 {
+        let mut row = Vec::with_capacity(columns);
+        for column in 0..columns {
+            row.push(packed.value().ok_or(DatabaseError::Unexpected(column))?);
         }
-    })
+        rows.push(Row(row));
+    }
+    Ok((rows, written))
 }
 
 impl Database for SqlDatabase {
     fn run(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, DatabaseError> {
-        let bindings = parameters.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-        let cursor = self.sql.exec(sql, bindings).map_err(failed)?;
-        let mut rows = Vec::new();
-        for row in cursor.raw() {
-            let row = row.map_err(failed)?;
-            let values = row
-                .into_iter()
-                .enumerate()
-                .map(|(column, value)| read(column, value));
-            rows.push(Row(values.collect::<Result<_, _>>()?));
-        }
-        self.count(u64::try_from(cursor.rows_written()).unwrap_or(u64::MAX));
+        let answer = statement(&self.storage, sql, &pack(parameters)?).map_err(thrown)?;
+        let (rows, written) = unpack(&answer)?;
+        self.count(u64::try_from(written).unwrap_or(u64::MAX));
         Ok(rows)
     }
 
