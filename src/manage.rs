@@ -7,7 +7,7 @@ mod refused;
 use crate::{
     answers,
     body::{self, Body},
-    configs,
+    configs, log,
     objects::{self, CallError},
     station,
 };
@@ -21,7 +21,7 @@ use tram_core::{
     token,
     webhook::Webhook,
 };
-use worker::{Context, Env, Request, Response, console_error};
+use worker::{Context, Env, Request, Response};
 
 /// Bytes of an operator's request that are read.
 const LONGEST_BODY: usize = 1_048_576;
@@ -50,7 +50,7 @@ impl From<worker::Error> for Failed {
 
 impl From<CallError> for Failed {
     fn from(error: CallError) -> Self {
-        console_error!("management: {error}");
+        log::trouble(format_args!("management: {error}"));
         Problem::try_again(
             "An object of the station could not be reached. Send the same request again.",
         )

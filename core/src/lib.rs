@@ -19,6 +19,7 @@ pub mod headers;
 pub mod ids;
 pub mod inbound;
 pub mod json;
+pub mod log;
 pub mod mailbox;
 pub mod messages;
 pub mod problem;
