@@ -100,19 +100,15 @@ fn id(line: &mut String, name: &str, id: Option<impl ToString>) {
 /// it would need escaping, and has no business here.
 fn word(line: &mut String, name: &str, word: Option<&str>) {
     let plain = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-');
-    line.extend([",\"", name, "\":"]);
     match word.filter(|word| word.bytes().all(plain)) {
-        Some(word) => line.extend(["\"", word, "\""]),
-        None => line.push_str("null"),
+        Some(word) => line.push_str(&[",\"", name, "\":\"", word, "\""].concat()),
+        None => line.push_str(&[",\"", name, "\":null"].concat()),
     }
 }
 
 fn number(line: &mut String, name: &str, number: Option<u64>) {
-    line.extend([",\"", name, "\":"]);
-    match number {
-        Some(number) => line.push_str(&number.to_string()),
-        None => line.push_str("null"),
-    }
+    let number = number.map_or_else(|| "null".to_owned(), |number| number.to_string());
+    line.push_str(&[",\"", name, "\":", &number].concat());
 }
 
 #[cfg(test)]
