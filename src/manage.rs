@@ -1,4 +1,4 @@
-//! `/api/v1`: the routes of operators. Reads the request, asks the objects, shows
+//! `/api/v1` and `/metrics`: the routes of operators. Reads the request, asks the objects, shows
 //! what they say; what is acceptable is decided in the core.
 
 mod events;
@@ -12,6 +12,7 @@ use crate::{
     station,
 };
 use tram_core::{
+    cors,
     ids::{EventId, WebhookId},
     messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, Reveal, Write},
     problem::{FieldError, Problem},
@@ -58,26 +59,50 @@ impl From<CallError> for Failed {
     }
 }
 
-/// Answers a request below `/api/v1`.
+/// What operators' routes stand below.
+pub(crate) const API: &str = "/api/v1";
+/// The one that does not.
+pub(crate) const METRICS: &str = "/metrics";
+
+/// Answers a request to a path of operators'.
 pub(crate) async fn handle(
     request: Request,
     env: &Env,
     context: &Context,
-    route: &str,
+    path: &str,
 ) -> worker::Result<Response> {
-    let parts: Vec<&str> = route.split('/').skip(1).collect();
-    match (Manager {
-        env,
-        context,
-        request,
-    })
-    .route(&parts)
-    .await
-    {
-        Ok(response) => Ok(response),
-        Err(Failed::Problem(problem)) => answers::problem(&problem),
-        Err(Failed::Runtime(error)) => Err(error),
+    let parts: Vec<&str> = match path.strip_prefix(API) {
+        Some(route) => route.split('/').skip(1).collect(),
+        // With its slash: no part of another route has one.
+        None => vec![path],
+    };
+    let origins = station::variable(env, "MANAGEMENT_ORIGINS");
+    let (mut origin, mut asks) = (None, false);
+    if origins.is_some() {
+        let headers = request.headers();
+        origin = headers.get("origin")?;
+        asks = headers.has("access-control-request-method")?;
     }
+    let method = request.inner().method();
+    let cors = cors::judge(origins.as_deref(), &method, origin.as_deref(), asks);
+    let response = if cors.preflight {
+        answers::text(204, "", String::new())
+    } else {
+        let mut manager = Manager {
+            env,
+            context,
+            request,
+        };
+        match manager.route(&parts).await {
+            Ok(response) => Ok(response),
+            Err(Failed::Problem(problem)) => answers::problem(&problem),
+            Err(Failed::Runtime(error)) => Err(error),
+        }
+    }?;
+    for (name, value) in cors.headers {
+        response.headers().set(name, value)?;
+    }
+    Ok(response)
 }
 
 struct Manager<'a> {
@@ -128,7 +153,8 @@ impl Manager<'_> {
                 self.one(RegistryRequest::Pause(webhook_id(id)?, false), 200)
                     .await
             }
-            ("GET", ["stats"]) => self.stats().await,
+            ("GET", ["stats"]) => self.stats(false).await,
+            ("GET", [METRICS]) => self.stats(true).await,
             ("GET", ["events"]) => self.list_events().await,
             ("GET", ["events", id]) => self.event(id, MailboxRequest::Get).await,
             ("DELETE", ["events", id]) => self.event(id, MailboxRequest::Delete).await,
@@ -144,7 +170,9 @@ impl Manager<'_> {
             (_, ["webhooks", _, "toggle"]) => Err(Problem::method_not_allowed(&["PATCH"]).into()),
             (_, ["webhooks", _, "refusals"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
             (_, ["webhooks", _, "explain"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
-            (_, ["events"] | ["stats"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
+            (_, ["events"] | ["stats"] | [METRICS]) => {
+                Err(Problem::method_not_allowed(&["GET"]).into())
+            }
             (_, ["events", "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             (_, ["events", _]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
             (_, ["webhooks", _, "pause" | "resume"] | ["events", _, "resend" | "cancel"]) => {

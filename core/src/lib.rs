@@ -8,6 +8,7 @@
 pub mod alert;
 pub mod allowance;
 pub mod canonical_json;
+pub mod cors;
 pub mod database;
 pub mod delivery;
 pub mod destination_url;

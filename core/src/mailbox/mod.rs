@@ -38,6 +38,7 @@ mod sql;
 mod waiting;
 
 pub mod merge;
+pub mod metrics;
 pub mod stats;
 pub mod view;
 
