@@ -5,7 +5,7 @@
 //! refuses an older version than it knows. It is never good enough to refuse
 //! with: before a refusal the Registry is asked, at a bounded rate.
 
-use crate::{clock, objects};
+use crate::{clock, log, objects};
 use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 use tram_core::{
     allowance::{Allowance, Rate},
@@ -14,7 +14,7 @@ use tram_core::{
     time::Timestamp,
     webhook::Webhook,
 };
-use worker::{Context, Env, console_error};
+use worker::{Context, Env};
 
 /// How long this isolate believes what it knows.
 const MEMORY_TTL: Duration = Duration::from_secs(60);
@@ -160,7 +160,7 @@ pub(crate) async fn load(env: &Env, context: &Context, id: &WebhookId) -> Found 
         }
         Ok(_) => Found::Unavailable,
         Err(error) => {
-            console_error!("configuration of {id}: {error}");
+            log::trouble(format_args!("configuration of {id}: {error}"));
             Found::Unavailable
         }
     }
@@ -234,7 +234,9 @@ pub(crate) fn forget(env: &Env, context: &Context, id: &WebhookId) {
     let key = kv_key(id);
     context.wait_until(async move {
         if let Err(error) = kv.delete(&key).await {
-            console_error!("configuration left in KV until it expires: {error}");
+            log::trouble(format_args!(
+                "configuration left in KV until it expires: {error}"
+            ));
         }
     });
 }

@@ -4,7 +4,7 @@
 //! A marker is never the judge of "new": one that is missing, late or unreadable
 //! only costs a call to the Mailbox.
 
-use crate::clock;
+use crate::{clock, log};
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 use tram_core::{
     event::{DedupeKey, NewEvent},
@@ -12,7 +12,7 @@ use tram_core::{
     time::{MINUTE, Timestamp},
     webhook::Webhook,
 };
-use worker::{Context, Env, console_error};
+use worker::{Context, Env};
 
 /// How long a glance may hold up a request while repeats are coming.
 const PATIENCE: Duration = Duration::from_millis(25);
@@ -39,7 +39,7 @@ fn marker(key: &DedupeKey) -> String {
 pub(crate) async fn forget(env: &Env, key: &DedupeKey) {
     let Ok(kv) = env.kv("KV") else { return };
     if let Err(error) = kv.delete(&marker(key)).await {
-        console_error!("marker left in KV until it expires: {error}");
+        log::trouble(format_args!("marker left in KV until it expires: {error}"));
     }
 }
 

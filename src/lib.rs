@@ -57,10 +57,12 @@ async fn answer(request: Request, env: &Env, context: &Context) -> Result<Respon
     if let Some(id) = path.strip_prefix("/in/") {
         return receive::handle(request, env, context, id).await;
     }
-    if let Some(route) = path.strip_prefix("/api/v1")
-        && (route.is_empty() || route.starts_with('/'))
-    {
-        return manage::handle(request, env, context, route).await;
+    let is_managed = match path.strip_prefix(manage::API) {
+        Some(route) => route.is_empty() || route.starts_with('/'),
+        None => path == manage::METRICS,
+    };
+    if is_managed {
+        return manage::handle(request, env, context, &path).await;
     }
     // The SDK takes a method that it does not know for GET.
     match (path.as_str(), request.inner().method().as_str()) {

@@ -1,23 +1,16 @@
-//! One line of JSON per thing that happened. Never a body, never a secret.
+//! Writes the log's lines, each in one call of the runtime. What stands in them is the
+//! core's to say.
 
-use serde::Serialize;
-use worker::console_log;
+use std::fmt;
+use tram_core::log;
+use worker::web_sys::console;
 
-/// An inbound request, answered.
-#[derive(Serialize)]
-pub(crate) struct Inbound<'a> {
-    pub(crate) webhook_id: &'a str,
-    /// As in `x-tram-outcome`.
-    pub(crate) outcome: &'a str,
-    pub(crate) status: u16,
-    pub(crate) ms: u64,
-    /// Why it was refused: for the operator, the sender hears nothing of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<&'a str>,
+/// Writes the line of something that happened.
+pub(crate) fn write(line: String) {
+    console::log_1(&line.into());
 }
 
-/// Writes the line.
-pub(crate) fn inbound(line: &Inbound<'_>) {
-    // Texts and numbers always serialise.
-    console_log!("{}", serde_json::to_string(line).unwrap_or_default());
+/// Writes what the station itself could not do.
+pub(crate) fn trouble(what: fmt::Arguments<'_>) {
+    console::error_1(&log::trouble(&what.to_string()).into());
 }

@@ -6,7 +6,7 @@
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
-use crate::{clock, database::SqlDatabase, objects, outbound, signal::Signal, station};
+use crate::{clock, database::SqlDatabase, log, objects, outbound, signal::Signal, station};
 use futures_util::{
     FutureExt, StreamExt,
     future::{self, Either},
@@ -21,9 +21,7 @@ use tram_core::{
     time::Timestamp,
     webhook::Webhook,
 };
-use worker::{
-    Delay, DurableObject, Env, Request, Response, Result, State, console_error, durable_object,
-};
+use worker::{Delay, DurableObject, Env, Request, Response, Result, State, durable_object};
 
 /// Outgoing requests that may wait for response headers at once on the platform.
 const SLOTS: usize = 6;
@@ -81,7 +79,7 @@ impl DurableObject for Mailbox {
         match self.answer(request).await {
             Ok(bytes) => Response::from_bytes(bytes),
             Err(trouble) => {
-                console_error!("mailbox: {trouble}");
+                log::trouble(format_args!("mailbox: {trouble}"));
                 Response::error("the mailbox failed", 500)
             }
         }
@@ -90,7 +88,7 @@ impl DurableObject for Mailbox {
     /// Never throws: the platform deletes an alarm that has thrown seven times.
     async fn alarm(&self) -> Result<Response> {
         if let Err(trouble) = self.run().await {
-            console_error!("mailbox alarm: {trouble}");
+            log::trouble(format_args!("mailbox alarm: {trouble}"));
             self.arm_last_resort();
         }
         Response::empty()
@@ -160,7 +158,7 @@ impl Mailbox {
         let core = core.as_mut().ok_or(Trouble::Busy)?;
         let done = work(core, &self.database);
         for complaint in core.complaints() {
-            console_error!("mailbox: {complaint}");
+            log::trouble(format_args!("mailbox: {complaint}"));
         }
         Ok(done?)
     }
@@ -266,7 +264,7 @@ impl Mailbox {
     /// What is done beside relaying, which does not wait for it.
     fn tend(&self, work: impl FnOnce(&mut Core, &SqlDatabase) -> Result<(), MailboxError>) {
         if let Err(trouble) = self.with(work) {
-            console_error!("mailbox: {trouble}");
+            log::trouble(format_args!("mailbox: {trouble}"));
         }
     }
 
@@ -277,7 +275,7 @@ impl Mailbox {
         let mut to_tell = self.to_tell.try_borrow_mut().ok()?;
         match new {
             Ok(alerts) => to_tell.extend(alerts),
-            Err(trouble) => console_error!("mailbox: alerts: {trouble}"),
+            Err(trouble) => log::trouble(format_args!("mailbox: alerts: {trouble}")),
         }
         if telling { None } else { to_tell.pop_front() }
     }
@@ -288,7 +286,10 @@ impl Mailbox {
             if let Some(url) = own.or_else(|| station::alert_url(&self.env)) {
                 let station = station::station(&self.env, None);
                 if !outbound::alert(&webhook, &alert, &url, &station).await {
-                    console_error!("mailbox: an alert was not heard: {:?}", alert.kind);
+                    log::trouble(format_args!(
+                        "mailbox: an alert was not heard: {:?}",
+                        alert.kind
+                    ));
                 }
             }
         }
@@ -320,7 +321,7 @@ impl Mailbox {
     fn arm_last_resort(&self) {
         use tram_core::database::Database;
         if let Err(error) = self.database.set_alarm(clock::now().plus(LAST_RESORT)) {
-            console_error!("mailbox alarm could not be set: {error}");
+            log::trouble(format_args!("mailbox alarm could not be set: {error}"));
         }
         // The core does not know of it: it is not to rely on one it set itself.
         if let Ok(mut core) = self.core.try_borrow_mut()

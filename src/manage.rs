@@ -1,4 +1,4 @@
-//! `/api/v1`: the routes of operators. Reads the request, asks the objects, shows
+//! `/api/v1` and `/metrics`: the routes of operators. Reads the request, asks the objects, shows
 //! what they say; what is acceptable is decided in the core.
 
 mod events;
@@ -8,11 +8,12 @@ mod trial;
 use crate::{
     answers,
     body::{self, Body},
-    configs,
+    configs, log,
     objects::{self, CallError},
     station,
 };
 use tram_core::{
+    cors,
     ids::{EventId, WebhookId},
     messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, Reveal, Write},
     problem::{FieldError, Problem},
@@ -22,7 +23,7 @@ use tram_core::{
     token,
     webhook::Webhook,
 };
-use worker::{Context, Env, Request, Response, console_error};
+use worker::{Context, Env, Request, Response};
 
 /// Bytes of an operator's request that are read.
 const LONGEST_BODY: usize = 1_048_576;
@@ -51,7 +52,7 @@ impl From<worker::Error> for Failed {
 
 impl From<CallError> for Failed {
     fn from(error: CallError) -> Self {
-        console_error!("management: {error}");
+        log::trouble(format_args!("management: {error}"));
         Problem::try_again(
             "An object of the station could not be reached. Send the same request again.",
         )
@@ -59,26 +60,50 @@ impl From<CallError> for Failed {
     }
 }
 
-/// Answers a request below `/api/v1`.
+/// What operators' routes stand below.
+pub(crate) const API: &str = "/api/v1";
+/// The one that does not.
+pub(crate) const METRICS: &str = "/metrics";
+
+/// Answers a request to a path of operators'.
 pub(crate) async fn handle(
     request: Request,
     env: &Env,
     context: &Context,
-    route: &str,
+    path: &str,
 ) -> worker::Result<Response> {
-    let parts: Vec<&str> = route.split('/').skip(1).collect();
-    match (Manager {
-        env,
-        context,
-        request,
-    })
-    .route(&parts)
-    .await
-    {
-        Ok(response) => Ok(response),
-        Err(Failed::Problem(problem)) => answers::problem(&problem),
-        Err(Failed::Runtime(error)) => Err(error),
+    let parts: Vec<&str> = match path.strip_prefix(API) {
+        Some(route) => route.split('/').skip(1).collect(),
+        // With its slash: no part of another route has one.
+        None => vec![path],
+    };
+    let origins = station::variable(env, "MANAGEMENT_ORIGINS");
+    let (mut origin, mut asks) = (None, false);
+    if origins.is_some() {
+        let headers = request.headers();
+        origin = headers.get("origin")?;
+        asks = headers.has("access-control-request-method")?;
     }
+    let method = request.inner().method();
+    let cors = cors::judge(origins.as_deref(), &method, origin.as_deref(), asks);
+    let response = if cors.preflight {
+        answers::text(204, "", String::new())
+    } else {
+        let mut manager = Manager {
+            env,
+            context,
+            request,
+        };
+        match manager.route(&parts).await {
+            Ok(response) => Ok(response),
+            Err(Failed::Problem(problem)) => answers::problem(&problem),
+            Err(Failed::Runtime(error)) => Err(error),
+        }
+    }?;
+    for (name, value) in cors.headers {
+        response.headers().set(name, value)?;
+    }
+    Ok(response)
 }
 
 struct Manager<'a> {
@@ -131,7 +156,8 @@ impl Manager<'_> {
             }
             ("POST", ["webhooks", id, "rotate-secret"]) => self.rotate_secret(id).await,
             ("POST", ["webhooks", id, "test"]) => self.try_out(id).await,
-            ("GET", ["stats"]) => self.stats().await,
+            ("GET", ["stats"]) => self.stats(false).await,
+            ("GET", [METRICS]) => self.stats(true).await,
             ("GET", ["events"]) => self.list_events().await,
             ("GET", ["events", id]) => self.event(id, MailboxRequest::Get).await,
             ("DELETE", ["events", id]) => self.event(id, MailboxRequest::Delete).await,
@@ -146,7 +172,9 @@ impl Manager<'_> {
             }
             (_, ["webhooks", _, "toggle"]) => Err(Problem::method_not_allowed(&["PATCH"]).into()),
             (_, ["webhooks", _, "refusals"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
-            (_, ["events"] | ["stats"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
+            (_, ["events"] | ["stats"] | [METRICS]) => {
+                Err(Problem::method_not_allowed(&["GET"]).into())
+            }
             (_, ["events", "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             (_, ["events", _]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
             (

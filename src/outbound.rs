@@ -1,7 +1,7 @@
 //! One request to an origin: performs what the core has decided, within the
 //! destination's time, and reports what came of it.
 
-use crate::{body, clock, request};
+use crate::{body, clock, log, request};
 use futures_util::future::{self, Either};
 use std::pin::pin;
 use tram_core::{
@@ -12,7 +12,7 @@ use tram_core::{
     relay::{self, Outgoing},
     webhook::Webhook,
 };
-use worker::{AbortController, AbortSignal, Delay, Fetch, Headers, Request, Result, console_error};
+use worker::{AbortController, AbortSignal, Delay, Fetch, Headers, Request, Result};
 
 /// Makes one attempt of `job`; `None` when its destination is configured no more.
 pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> Option<Verdict> {
@@ -42,7 +42,14 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         duration_ms,
         result,
     };
-    Some(relay::judge(destination, job.number, response, ended_at))
+    let verdict = relay::judge(destination, job.number, response, ended_at);
+    log::write(tram_core::log::attempt(
+        job.event.id,
+        &webhook.provider,
+        destination.id,
+        &verdict.attempt,
+    ));
+    Some(verdict)
 }
 
 /// Tells the operator, with a few tries; whether it was heard.
@@ -55,7 +62,7 @@ pub(crate) async fn alert(webhook: &Webhook, alert: &Alert, url: &str, station: 
         let answer = match alert.outgoing(url, &body, webhook, station, version, now) {
             Ok(outgoing) => send(&outgoing).await,
             Err(why) => {
-                console_error!("alert not sent: {why}");
+                log::trouble(format_args!("alert not sent: {why}"));
                 return false;
             }
         };

@@ -21,7 +21,7 @@ use tram_core::{
     request_url::RequestUrl,
     webhook::Webhook,
 };
-use worker::{Context, Env, Request, Response, Result, console_error};
+use worker::{Context, Env, Request, Response, Result};
 
 /// How often one request may find that the configuration has moved on.
 const RELOADS: usize = 3;
@@ -35,7 +35,8 @@ pub(crate) async fn handle(
 ) -> Result<Response> {
     let started = clock::now();
     let mut seen = Seen::default();
-    let outcome = match WebhookId::parse(id) {
+    let webhook_id = WebhookId::parse(id);
+    let outcome = match webhook_id {
         Some(id) => {
             let receiver = Receiver { env, context, id };
             receiver.receive(&mut request, &mut seen).await
@@ -50,37 +51,48 @@ pub(crate) async fn handle(
         };
         tallies::add(env, context, webhook.id, tally);
     }
-    let (response, outcome, status) = match outcome {
+    let (became, status, taken) = match &outcome {
+        Ok(done) => (
+            done.outcome(),
+            done.intake.reply.status,
+            done.taken.as_slice(),
+        ),
+        Err(problem) if problem.code == "try_again" => {
+            ("unavailable", problem.status, [].as_slice())
+        }
+        Err(problem) => ("refused", problem.status, [].as_slice()),
+    };
+    // Before the answer is built: a line is written also when the runtime fails at that.
+    log::write(tram_core::log::inbound(&tram_core::log::Inbound {
+        webhook_id,
+        provider: seen
+            .webhook
+            .as_deref()
+            .map(|webhook| webhook.provider.as_str()),
+        taken,
+        outcome: became,
+        status,
+        ms: u64::try_from(clock::now().since(started).as_millis()).unwrap_or(u64::MAX),
+        reason,
+    }));
+    match outcome {
         Ok(done) => {
-            let response = answers::reply(&done.intake.reply, done.outcome())?;
+            let response = answers::reply(&done.intake.reply, became)?;
             let headers = response.headers();
             if let Some(ids) = receive::event_ids_header(&done.taken) {
                 headers.set("x-tram-event-id", &ids)?;
             }
-            headers.set("x-tram-event-count", &done.count().to_string())?;
-            (response, done.outcome(), done.intake.reply.status)
+            let count = receive::set_out(&done.taken).count();
+            headers.set("x-tram-event-count", &count.to_string())?;
+            Ok(response)
         }
         Err(problem) => {
-            let outcome = if problem.code == "try_again" {
-                "unavailable"
-            } else {
-                "refused"
-            };
             let response = answers::problem(&problem)?;
-            response.headers().set(OUTCOME, outcome)?;
+            response.headers().set(OUTCOME, became)?;
             refusals::keep(env, context, seen, &problem);
-            (response, outcome, problem.status)
+            Ok(response)
         }
-    };
-    log::inbound(&log::Inbound {
-        // An id of ours is shorter; anything else need not fill the log.
-        webhook_id: if id.len() > 64 { "" } else { id },
-        outcome,
-        status,
-        ms: u64::try_from(clock::now().since(started).as_millis()).unwrap_or(u64::MAX),
-        reason,
-    });
-    Ok(response)
+    }
 }
 
 /// An inbound request that was taken.
@@ -92,13 +104,6 @@ struct Done {
 impl Done {
     fn outcome(&self) -> &'static str {
         receive::outcome(self.intake.filtered, &self.taken)
-    }
-
-    fn count(&self) -> usize {
-        self.taken
-            .iter()
-            .filter(|taken| matches!(taken, Taken::New(_) | Taken::Test(Some(_))))
-            .count()
     }
 }
 
@@ -167,7 +172,7 @@ impl Receiver<'_> {
                     precheck(&known, seen)?;
                 }
                 Err(NotTaken::Unavailable(why)) => {
-                    console_error!("events of {} not stored: {why}", self.id);
+                    log::trouble(format_args!("events of {} not stored: {why}", self.id));
                     break;
                 }
             }

@@ -2,7 +2,7 @@
 //! of them, when they are written, and what of them is shown.
 
 use crate::{
-    clock,
+    clock, log,
     objects::{self, CallError},
 };
 use std::{cell::RefCell, rc::Rc};
@@ -13,7 +13,7 @@ use tram_core::{
     refusals::{self, Judged, Objection, Refused, gather::Gathering},
     webhook::Webhook,
 };
-use worker::{Context, Delay, Env, console_error};
+use worker::{Context, Delay, Env};
 
 /// Which shard of a webhook keeps them.
 pub(crate) const SHARD: u8 = 0;
@@ -72,7 +72,7 @@ pub(crate) async fn flush(env: &Env, webhook: &Webhook) {
         return;
     }
     if let Err(error) = write(env, webhook, refused).await {
-        console_error!("refusals of {} not kept: {error}", webhook.id);
+        log::trouble(format_args!("refusals of {} not kept: {error}", webhook.id));
     }
 }
 

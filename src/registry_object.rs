@@ -3,7 +3,7 @@
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
-use crate::{clock, database::SqlDatabase, objects};
+use crate::{clock, database::SqlDatabase, log, objects};
 use std::cell::RefCell;
 use tram_core::{
     ids::WebhookId,
@@ -11,7 +11,7 @@ use tram_core::{
     registry::{Payload, Push, Registry as Core, RegistryError, Visit},
     time::Timestamp,
 };
-use worker::{DurableObject, Env, Request, Response, Result, State, console_error, durable_object};
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 /// Pushes performed in one go.
 const PUSHES: u32 = 64;
@@ -76,7 +76,7 @@ impl DurableObject for Registry {
         match self.answer(request).await {
             Ok(bytes) => Response::from_bytes(bytes),
             Err(trouble) => {
-                console_error!("registry: {trouble}");
+                log::trouble(format_args!("registry: {trouble}"));
                 Response::error("the registry failed", 500)
             }
         }
@@ -85,10 +85,10 @@ impl DurableObject for Registry {
     /// Never throws; what could not be pushed stays armed.
     async fn alarm(&self) -> Result<Response> {
         if let Err(trouble) = self.push_all().await {
-            console_error!("registry alarm: {trouble}");
+            log::trouble(format_args!("registry alarm: {trouble}"));
         }
         if let Err(trouble) = self.with(|core, db| Ok(core.rearm(db, clock::now())?.is_some())) {
-            console_error!("registry alarm could not be set: {trouble}");
+            log::trouble(format_args!("registry alarm could not be set: {trouble}"));
         }
         Response::empty()
     }
@@ -145,7 +145,9 @@ impl Registry {
             Ok(MailboxReply::VisitAt(next)) => Some(next.map(Timestamp::from_millis)),
             Ok(_) => None,
             Err(error) => {
-                console_error!("registry: shard {shard} of {webhook} not visited: {error}");
+                log::trouble(format_args!(
+                    "registry: shard {shard} of {webhook} not visited: {error}"
+                ));
                 None
             }
         }
@@ -197,11 +199,10 @@ impl Registry {
             Ok(MailboxReply::Done) => true,
             Ok(_) => false,
             Err(error) => {
-                console_error!(
+                log::trouble(format_args!(
                     "registry: shard {} of {} not told: {error}",
-                    push.shard,
-                    push.webhook
-                );
+                    push.shard, push.webhook
+                ));
                 false
             }
         }

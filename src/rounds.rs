@@ -2,13 +2,13 @@
 //! which visits them. An alarm that the platform has lost is so repaired without
 //! traffic, and what is over its time is pruned.
 
-use crate::{clock, objects};
+use crate::{clock, log, objects};
 use std::{cell::RefCell, collections::HashMap};
 use tram_core::{
     ids::WebhookId,
     messages::{RegistryReply, RegistryRequest},
 };
-use worker::{Context, Env, console_error};
+use worker::{Context, Env};
 
 /// Shards that this isolate keeps in mind.
 const REMEMBERED: usize = 4_096;
@@ -49,7 +49,9 @@ pub(crate) fn note(env: &Env, context: &Context, webhook: &WebhookId, shard: u8)
             Ok(RegistryReply::Done) => {}
             Ok(_) => remember(key, now.saturating_add(REST_SECONDS)),
             Err(error) => {
-                console_error!("shard {shard} of {webhook} not noted: {error}");
+                log::trouble(format_args!(
+                    "shard {shard} of {webhook} not noted: {error}"
+                ));
                 remember(key, now.saturating_add(REST_SECONDS));
             }
         }
@@ -68,6 +70,6 @@ fn remember(key: (WebhookId, u8), next: i64) {
 /// Has the Registry visit all that is to be visited.
 pub(crate) async fn make(env: &Env) {
     if let Err(error) = objects::registry(env, &RegistryRequest::MakeRound).await {
-        console_error!("the hourly round broke off: {error}");
+        log::trouble(format_args!("the hourly round broke off: {error}"));
     }
 }

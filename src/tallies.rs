@@ -2,10 +2,10 @@
 //! and told to the webhook's first shard in batches: figures, and approximate. What a
 //! dying isolate still holds is lost.
 
-use crate::{clock, objects, refusals::SHARD};
+use crate::{clock, log, objects, refusals::SHARD};
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 use tram_core::{ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest, time::Timestamp};
-use worker::{Context, Delay, Env, console_error};
+use worker::{Context, Delay, Env};
 
 /// How long is gathered before it is told: within the time that an isolate is left to
 /// finish what it has begun.
@@ -56,7 +56,7 @@ pub(crate) async fn flush(env: &Env, webhook: &WebhookId) {
         return;
     };
     if let Err(error) = objects::mailbox(env, webhook, SHARD, &MailboxRequest::Tally(tally)).await {
-        console_error!("counts of {webhook} not kept: {error}");
+        log::trouble(format_args!("counts of {webhook} not kept: {error}"));
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod alert;
 pub mod allowance;
 pub mod canonical_json;
+pub mod cors;
 pub mod database;
 pub mod delivery;
 pub mod destination_url;
@@ -19,6 +20,7 @@ pub mod headers;
 pub mod ids;
 pub mod inbound;
 pub mod json;
+pub mod log;
 pub mod mailbox;
 pub mod messages;
 pub mod problem;

@@ -13,6 +13,7 @@ pub use sample::sample;
 use crate::{
     event::NewEvent,
     headers::Headers,
+    ids::EventId,
     inbound::{Inbound, Refusal},
     json::Json,
     mailbox::stats::Tally,
@@ -230,17 +231,21 @@ pub fn tally_of_refused(problem: &Problem) -> Tally {
     }
 }
 
+/// The events that are on their way because of this request.
+pub fn set_out(taken: &[Taken]) -> impl Iterator<Item = EventId> {
+    taken.iter().filter_map(|one| match one {
+        Taken::New(id) | Taken::Test(Some(id)) => Some(*id),
+        Taken::Test(None) | Taken::Duplicate { .. } => None,
+    })
+}
+
 /// What `x-tram-event-id` says: the events that are on their way because of this
 /// request, the first 20. `None` when there are none.
 #[must_use]
 pub fn event_ids_header(taken: &[Taken]) -> Option<String> {
-    let ids: Vec<String> = taken
-        .iter()
-        .filter_map(|one| match one {
-            Taken::New(id) | Taken::Test(Some(id)) => Some(id.to_string()),
-            Taken::Test(None) | Taken::Duplicate { .. } => None,
-        })
+    let ids: Vec<String> = set_out(taken)
         .take(MOST_IDS)
+        .map(|id| id.to_string())
         .collect();
     (!ids.is_empty()).then(|| ids.join(","))
 }

@@ -8,6 +8,7 @@ use tram_core::{
     ids::{Sequence, WebhookId},
     mailbox::{
         merge::{MOST_MAILBOXES, events_json, merge, resend_body},
+        metrics,
         stats::Stats,
         view::EventQuery,
     },
@@ -124,8 +125,8 @@ impl Manager<'_> {
         }
     }
 
-    /// The figures of all Mailboxes, or of one webhook's.
-    pub(super) async fn stats(&mut self) -> Answer {
+    /// The figures of all Mailboxes, or of one webhook's, as JSON or for Prometheus.
+    pub(super) async fn stats(&mut self, metrics: bool) -> Answer {
         let query = query::stats(&self.query())?;
         let mailboxes = self.mailboxes(&query).await?;
         // What this isolate has counted is told first.
@@ -134,13 +135,18 @@ impl Manager<'_> {
             .iter()
             .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &MailboxRequest::Stats));
         let mut all = Stats::default();
-        for reply in future::join_all(asked).await {
+        for ((id, _), reply) in mailboxes.iter().zip(future::join_all(asked).await) {
             match reply? {
-                MailboxReply::Stats(stats) => all.add(stats),
+                MailboxReply::Stats(stats) => all.add(stats.of(*id)),
                 other => return Err(unexpected(other)),
             }
         }
-        Ok(answers::json_text(200, all.to_json(clock::now()))?)
+        let now = clock::now();
+        Ok(if metrics {
+            answers::text(200, metrics::CONTENT_TYPE, all.to_metrics(now))
+        } else {
+            answers::json_text(200, all.to_json(now))
+        }?)
     }
 
     /// All that match, in all Mailboxes that may have one.

@@ -83,14 +83,24 @@ impl Answer {
         self.assert_problem(status, code);
     }
 
-    /// Asserts that nobody between keeps it or guesses at what it is.
+    /// Asserts that nobody between keeps it or guesses at what it is, and that a
+    /// browser that came to show it would load nothing and tell nobody.
     ///
     /// # Panics
     /// When somebody might.
     #[track_caller]
     pub fn assert_guarded(&self) {
-        assert_eq!(self.header("cache-control"), Some("no-store"));
-        assert_eq!(self.header("x-content-type-options"), Some("nosniff"));
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            (
+                "content-security-policy",
+                "default-src 'none'; frame-ancestors 'none'",
+            ),
+            ("referrer-policy", "no-referrer"),
+        ] {
+            assert_eq!(self.header(name), Some(value), "{name}");
+        }
     }
 
     /// The code of a problem (RFC 9457) with this status.

@@ -8,6 +8,7 @@ use crate::{
     watchdog::Watchdog,
 };
 use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     env, fs, io,
@@ -210,6 +211,24 @@ impl Station {
         fs::read(self.log_path())
             .map(|log| String::from_utf8_lossy(&log).into_owned())
             .unwrap_or_default()
+    }
+
+    /// The lines of the log that the Worker has written, apart from wrangler's own.
+    ///
+    /// # Panics
+    /// When one that looks like the Worker's is not JSON.
+    #[must_use]
+    #[track_caller]
+    pub fn lines(&self) -> Vec<Value> {
+        let log = self.log();
+        // The last may not be written to its end.
+        let whole = log.rfind('\n').map_or("", |end| &log[..end]);
+        let lines = whole.lines().filter(|line| line.starts_with('{'));
+        lines
+            .map(|line| {
+                serde_json::from_str(line).unwrap_or_else(|why| panic!("no JSON ({why}): {line}"))
+            })
+            .collect()
     }
 
     /// Where its state lies: KV and Durable Objects.

@@ -225,6 +225,7 @@ fn health_and_providers_are_told_to_anyone() {
     let station = Station::shared();
     let healthy = station.client().send("GET", "/healthz", &[], b"");
     assert_eq!(healthy.status, 200);
+    healthy.assert_guarded();
     assert_eq!(healthy.json()["status"], "ok");
     assert_eq!(healthy.json()["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(
@@ -313,4 +314,13 @@ fn answers_are_never_kept_and_never_guessed_at() {
         assert_eq!(answer.header("content-type"), Some("application/json"));
         answer.assert_guarded();
     }
+    // A provider's answer is its own, and is not kept either.
+    let webhook = casso(&station);
+    let taken = station.post_casso(&webhook, r#"{"error":0,"data":[]}"#);
+    assert_eq!(taken.text(), r#"{"success":true}"#);
+    assert_eq!(taken.header("content-type"), Some("application/json"));
+    assert_eq!(taken.header("cache-control"), Some("no-store"));
+    assert_eq!(taken.header("x-content-type-options"), Some("nosniff"));
+    let refused = station.post(&webhook.path, &[], "{}");
+    assert_eq!(refused.problem(401), "unauthenticated");
 }

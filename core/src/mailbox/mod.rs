@@ -39,6 +39,7 @@ pub mod trial;
 mod waiting;
 
 pub mod merge;
+pub mod metrics;
 pub mod stats;
 pub mod view;
 

@@ -9,7 +9,7 @@ use super::{Mailbox, MailboxError, health::Health, sql};
 use crate::{
     database::Database,
     delivery::Status,
-    ids::{DestinationId, Sequence},
+    ids::{DestinationId, Sequence, WebhookId},
     time::{DAY, Timestamp},
 };
 use serde::{Deserialize, Serialize};
@@ -57,9 +57,37 @@ pub struct Hour {
     pub tally: Tally,
 }
 
+impl Hour {
+    /// What [`figures`](Self::figures) are of.
+    pub const FIGURES: [&str; 6] = [
+        "received",
+        "delivered",
+        "failed",
+        "refused",
+        "duplicate",
+        "filtered",
+    ];
+
+    /// Its figures, in the order of [`FIGURES`](Self::FIGURES).
+    #[must_use]
+    pub const fn figures(&self) -> [u32; 6] {
+        [
+            self.received,
+            self.delivered,
+            self.failed,
+            self.tally.refused,
+            self.tally.duplicate,
+            self.tally.filtered,
+        ]
+    }
+}
+
 /// How a destination is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationStats {
+    /// Whose: known to who has asked, and not said.
+    #[serde(skip)]
+    pub webhook: Option<WebhookId>,
     /// Which.
     pub id: DestinationId,
     /// Its URL.
@@ -94,6 +122,15 @@ const fn place(status: Status) -> usize {
 }
 
 impl Stats {
+    /// The same, with whose its destinations are.
+    #[must_use]
+    pub fn of(mut self, webhook: WebhookId) -> Self {
+        for destination in &mut self.destinations {
+            destination.webhook = Some(webhook);
+        }
+        self
+    }
+
     /// Adds the figures of another Mailbox. Destinations of the same webhook are
     /// one, down when any shard says so.
     pub fn add(&mut self, other: Self) {
@@ -190,7 +227,7 @@ impl Stats {
 }
 
 /// Where the hour of a moment begins.
-const fn begin_of_hour(at: Timestamp) -> i64 {
+pub(super) const fn begin_of_hour(at: Timestamp) -> i64 {
     at.millis()
         .div_euclid(HOUR_MILLIS)
         .saturating_mul(HOUR_MILLIS)
@@ -262,6 +299,7 @@ impl Mailbox {
         for destination in &config.destinations {
             let health = self.health.get(&destination.id);
             stats.destinations.push(DestinationStats {
+                webhook: None,
                 id: destination.id,
                 url: destination.url.clone(),
                 down_since: health.and_then(Health::down_since).map(Timestamp::millis),
@@ -336,6 +374,7 @@ mod tests {
             counts: [pending, 1, 2, 3],
             oldest_pending: oldest,
             destinations: vec![DestinationStats {
+                webhook: None,
                 id: destination(0).id,
                 url: "https://shop.example/\"".into(),
                 down_since: down,

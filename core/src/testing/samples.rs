@@ -3,7 +3,7 @@
 use crate::{
     delivery::{Attempt, Job, Verdict},
     event::{Envelope, NewEvent, Summary},
-    ids::{DestinationId, WebhookId},
+    ids::{DestinationId, EventId, Sequence, WebhookId},
     messages::Accept,
     refusals::Refused,
     secret::Secret,
@@ -100,6 +100,16 @@ pub fn accept(events: Vec<NewEvent>) -> Accept {
             .collect(),
         },
         events,
+    }
+}
+
+/// An event's id; `n` tells them apart.
+#[must_use]
+pub fn event_id(n: i64) -> EventId {
+    EventId {
+        sequence: Sequence::first_at(Timestamp::from_millis(START.millis().saturating_add(n))),
+        webhook: WebhookId::from_random([7; 16]),
+        shard: 0,
     }
 }
 

@@ -1,0 +1,197 @@
+//! What is written to the log: one line of JSON per inbound request, one per attempt,
+//! one per trouble of the station's own. Workers Logs makes each field one to search by.
+//!
+//! Of what a sender, an origin or an operator wrote nothing stands in the first two:
+//! ids of the station's, its own words, and numbers. A flood can make lines many (one
+//! for each request), never long.
+
+use crate::{
+    delivery::Attempt,
+    ids::{DestinationId, EventId, WebhookId},
+    messages::Taken,
+    receive,
+};
+
+/// An inbound request, answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Inbound<'a> {
+    /// Whose, when the id in its path has the form of one.
+    pub webhook_id: Option<WebhookId>,
+    /// The webhook's provider, when there is such a webhook.
+    pub provider: Option<&'a str>,
+    /// What became of its events; nothing when it was refused.
+    pub taken: &'a [Taken],
+    /// As in `x-tram-outcome`.
+    pub outcome: &'a str,
+    /// What was answered.
+    pub status: u16,
+    /// How long it took.
+    pub ms: u64,
+    /// Why it was refused: for the operator, the sender hears nothing of it.
+    pub reason: Option<&'a str>,
+}
+
+/// The line of an inbound request. Of a batch the first event is named, and how many
+/// went on their way.
+#[must_use]
+pub fn inbound(one: &Inbound<'_>) -> String {
+    let mut line = begin("inbound");
+    let first = receive::set_out(one.taken).next();
+    id(&mut line, "event_id", first);
+    id(&mut line, "webhook_id", one.webhook_id);
+    word(&mut line, "provider", one.provider);
+    word(&mut line, "outcome", Some(one.outcome));
+    number(&mut line, "status", Some(one.status.into()));
+    number(&mut line, "ms", Some(one.ms));
+    let events = receive::set_out(one.taken).count();
+    number(&mut line, "events", u64::try_from(events).ok());
+    if one.reason.is_some() {
+        word(&mut line, "reason", one.reason);
+    }
+    end(line)
+}
+
+/// The line of an attempt. `status` is null where there was no answer.
+#[must_use]
+pub fn attempt(
+    event: EventId,
+    provider: &str,
+    destination: DestinationId,
+    attempt: &Attempt,
+) -> String {
+    let mut line = begin("attempt");
+    id(&mut line, "event_id", Some(event));
+    id(&mut line, "webhook_id", Some(event.webhook));
+    word(&mut line, "provider", Some(provider));
+    let taken = attempt.error.is_none();
+    word(
+        &mut line,
+        "outcome",
+        Some(if taken { "taken" } else { "not_taken" }),
+    );
+    number(&mut line, "status", attempt.status_code.map(u64::from));
+    number(&mut line, "ms", Some(attempt.duration_ms));
+    id(&mut line, "destination_id", Some(destination));
+    number(&mut line, "number", Some(attempt.number.into()));
+    end(line)
+}
+
+/// The line of what the station itself could not do.
+#[must_use]
+pub fn trouble(what: &str) -> String {
+    let what = serde_json::to_string(what).unwrap_or_default();
+    [r#"{"log":"trouble","what":"#, &what, "}"].concat()
+}
+
+fn begin(log: &str) -> String {
+    ["{\"log\":\"", log, "\""].concat()
+}
+
+fn end(mut line: String) -> String {
+    line.push('}');
+    line
+}
+
+fn id(line: &mut String, name: &str, id: Option<impl ToString>) {
+    word(line, name, id.map(|id| id.to_string()).as_deref());
+}
+
+/// A word of the station's own, such as an id or a code. Anything else is not written:
+/// it would need escaping, and has no business here.
+fn word(line: &mut String, name: &str, word: Option<&str>) {
+    let plain = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-');
+    match word.filter(|word| word.bytes().all(plain)) {
+        Some(word) => line.push_str(&[",\"", name, "\":\"", word, "\""].concat()),
+        None => line.push_str(&[",\"", name, "\":null"].concat()),
+    }
+}
+
+fn number(line: &mut String, name: &str, number: Option<u64>) {
+    let number = number.map_or_else(|| "null".to_owned(), |number| number.to_string());
+    line.push_str(&[",\"", name, "\":", &number].concat());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        testing::samples::{START, destination, event_id},
+        time::Timestamp,
+    };
+    use serde_json::{Value, json};
+
+    fn read(line: &str) -> Value {
+        assert!(!line.contains('\n'), "{line}");
+        serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"))
+    }
+
+    #[test]
+    fn an_inbound_request_is_one_line() {
+        let (first, second) = (event_id(1), event_id(2));
+        let taken = [
+            Taken::Duplicate { delivered: true },
+            Taken::New(first),
+            Taken::Test(Some(second)),
+            Taken::Test(None),
+        ];
+        let mut one = Inbound {
+            webhook_id: Some(first.webhook),
+            provider: Some("sepay-bankhub"),
+            taken: &taken,
+            outcome: "accepted",
+            status: 200,
+            ms: 7,
+            reason: None,
+        };
+        assert_eq!(
+            read(&inbound(&one)),
+            json!({"log": "inbound", "event_id": first.to_string(),
+                "webhook_id": first.webhook.to_string(), "provider": "sepay-bankhub",
+                "outcome": "accepted", "status": 200, "ms": 7, "events": 2})
+        );
+        one.taken = &[];
+        one.webhook_id = None;
+        one.reason = Some("missing_header");
+        // What is no word of the station's is not passed on, and breaks no line.
+        one.provider = Some("a\"}\n{\"b\":\"c");
+        assert_eq!(
+            read(&inbound(&one)),
+            json!({"log": "inbound", "event_id": null, "webhook_id": null, "provider": null,
+                "outcome": "accepted", "status": 200, "ms": 7, "events": 0,
+                "reason": "missing_header"})
+        );
+    }
+
+    #[test]
+    fn an_attempt_is_one_line_and_says_nothing_of_the_answer() {
+        let (event, destination) = (event_id(1), destination(0).id);
+        let mut made = Attempt {
+            number: 3,
+            started_at: Timestamp::from_millis(START.millis()),
+            duration_ms: 41,
+            status_code: Some(500),
+            error: Some("the origin said https://a.example/?token=x".into()),
+            response_body: "secret".into(),
+        };
+        let expected = |outcome: &str, status: Value| {
+            json!({"log": "attempt", "event_id": event.to_string(),
+                "webhook_id": event.webhook.to_string(), "provider": "casso",
+                "outcome": outcome, "status": status, "ms": 41,
+                "destination_id": destination.to_string(), "number": 3})
+        };
+        let line = |made: &Attempt| read(&attempt(event, "casso", destination, made));
+        assert_eq!(line(&made), expected("not_taken", json!(500)));
+        made.status_code = None;
+        assert_eq!(line(&made), expected("not_taken", Value::Null));
+        (made.status_code, made.error) = (Some(204), None);
+        assert_eq!(line(&made), expected("taken", json!(204)));
+    }
+
+    #[test]
+    fn a_trouble_is_one_line_whatever_it_says() {
+        assert_eq!(
+            read(&trouble("KV: \"no\"\n\u{7}")),
+            json!({"log": "trouble", "what": "KV: \"no\"\n\u{7}"})
+        );
+    }
+}
