@@ -194,25 +194,42 @@ impl Database for SqlDatabase {
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let mut work = Some(work);
+        self.outcome_of(&mut || work.take().map(|work| work()))
+    }
+}
+
+/// Beneath [`Database::atomically`], in ever fewer copies: one for each kind of outcome,
+/// and one for all.
+impl SqlDatabase {
+    fn outcome_of<T, E: From<DatabaseError>>(
+        &self,
+        work: &mut dyn FnMut() -> Option<Result<T, E>>,
+    ) -> Result<T, E> {
         let mut outcome = None;
+        let committed = self.transaction(&mut || {
+            outcome = work();
+            matches!(outcome, Some(Ok(_)))
+        });
+        match (outcome, committed) {
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(error.into()),
+            (None, Ok(())) => {
+                Err(DatabaseError::Failed("the transaction did not run".into()).into())
+            }
+        }
+    }
+
+    /// What `work` does is kept when it says so.
+    fn transaction(&self, work: &mut dyn FnMut() -> bool) -> Result<(), DatabaseError> {
         let committed = self.storage.transaction_sync(&mut || {
-            let result = work.take().map(|work| work());
-            let kept = matches!(result, Some(Ok(_)));
-            outcome = result;
             // Only an exception makes the runtime roll back.
-            if kept {
+            if work() {
                 Ok(JsValue::UNDEFINED)
             } else {
                 Err(JsValue::from_str("rolled back"))
             }
         });
-        match (outcome, committed) {
-            (Some(Ok(value)), Ok(_)) => Ok(value),
-            (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(thrown(error).into()),
-            (None, Ok(_)) => {
-                Err(DatabaseError::Failed("the transaction did not run".into()).into())
-            }
-        }
+        committed.map(|_| ()).map_err(thrown)
     }
 }
