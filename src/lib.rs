@@ -7,6 +7,7 @@ mod clock;
 mod configs;
 mod database;
 mod glance;
+mod join;
 mod log;
 mod mailbox_object;
 mod manage;

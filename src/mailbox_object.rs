@@ -6,13 +6,9 @@
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
-use crate::{clock, database::SqlDatabase, log, objects, outbound, signal::Signal, station};
-use futures_util::{
-    FutureExt, StreamExt,
-    future::{self, Either},
-    stream::FuturesUnordered,
-};
-use std::{cell::RefCell, collections::VecDeque, time::Duration};
+use crate::{clock, database::SqlDatabase, join, log, objects, outbound, signal::Signal, station};
+use futures_util::future::{self, Either};
+use std::{cell::RefCell, collections::VecDeque, pin::pin, time::Duration};
 use tram_core::{
     alert::Alert,
     delivery::{Job, Verdict},
@@ -181,7 +177,7 @@ impl Mailbox {
     /// end and written down.
     async fn deliver(&self) -> Result<(), Trouble> {
         let deadline = clock::now().plus(LONGEST_RUN);
-        let mut under_way = FuturesUnordered::new();
+        let mut under_way: Vec<join::Part<'_, Ended>> = Vec::new();
         let mut outcome = Ok(());
         let mut telling = false;
         loop {
@@ -192,7 +188,7 @@ impl Mailbox {
                 let alert = self.next_alert(now, telling);
                 // One at a time: an alert takes one of the slots, never more.
                 if let Some(alert) = alert {
-                    under_way.push(self.tell(alert).boxed_local());
+                    under_way.push(Box::pin(self.tell(alert)));
                     telling = true;
                 }
                 self.tend(|core, db| core.tend_again(db, now));
@@ -200,8 +196,9 @@ impl Mailbox {
             if goes_on && under_way.len() < SLOTS {
                 match self.lease(SLOTS.saturating_sub(under_way.len()), now) {
                     Ok((jobs, until)) => {
-                        under_way
-                            .extend(jobs.into_iter().map(|job| self.attempt(job).boxed_local()));
+                        for job in jobs {
+                            under_way.push(Box::pin(self.attempt(job)));
+                        }
                         wait = Some(until);
                     }
                     Err(trouble) => outcome = Err(trouble),
@@ -213,18 +210,18 @@ impl Mailbox {
             // With no slot free only an end can help; else also news, or the next due.
             let finished = match wait {
                 Some(wait) if under_way.is_empty() => {
-                    let news = self.wake.wait().boxed_local();
+                    let news = Box::pin(self.wake.wait());
                     future::select(news, Delay::from(wait)).await;
                     None
                 }
                 Some(wait) if under_way.len() < SLOTS => {
-                    let news = future::select(self.wake.wait().boxed_local(), Delay::from(wait));
-                    match future::select(under_way.next(), news).await {
+                    let news = future::select(Box::pin(self.wake.wait()), Delay::from(wait));
+                    match future::select(pin!(join::first(&mut under_way)), news).await {
                         Either::Left((finished, _)) => finished,
                         Either::Right(_) => None,
                     }
                 }
-                _ => under_way.next().await,
+                _ => join::first(&mut under_way).await,
             };
             match finished {
                 Some(Ended::Attempt(job, verdict)) => {

@@ -6,7 +6,7 @@ use crate::{
     body::{self, Body},
     clock,
     configs::{self, Found, Known},
-    glance, log, objects,
+    glance, join, log, objects,
     refusals::{self, Seen},
     rounds, station, tallies,
 };
@@ -308,7 +308,7 @@ impl Receiver<'_> {
                 .collect();
             self.store_shard(webhook, inbound, *shard, events)
         });
-        let answers = future::join_all(calls).await;
+        let answers = join::all(calls).await;
         let mut taken: Vec<Option<Taken>> = events.iter().map(|_| None).collect();
         for ((_, places), answer) in shards.iter().zip(answers) {
             for (at, became) in places.iter().zip(answer?) {

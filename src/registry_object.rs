@@ -3,7 +3,7 @@
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
-use crate::{clock, database::SqlDatabase, log, objects};
+use crate::{clock, database::SqlDatabase, join, log, objects};
 use std::cell::RefCell;
 use tram_core::{
     ids::WebhookId,
@@ -128,7 +128,7 @@ impl Registry {
             let calls = visits.iter().map(|visit| self.visit(visit));
             for (visit, next) in visits
                 .iter()
-                .zip(futures_util::future::join_all(calls).await)
+                .zip(join::all(calls).await)
             {
                 // One that did not answer is visited in the next round.
                 if let Some(next) = next {
@@ -170,7 +170,7 @@ impl Registry {
         loop {
             let pushes = self.with(|core, db| Ok(core.pending_pushes(db, PUSHES)?))?;
             let told =
-                futures_util::future::join_all(pushes.iter().map(|push| self.tell(push))).await;
+                join::all(pushes.iter().map(|push| self.tell(push))).await;
             let mut untold = Vec::new();
             for (push, told) in pushes.iter().zip(told) {
                 if told {

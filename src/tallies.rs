@@ -2,7 +2,7 @@
 //! and told to the webhook's first shard in batches: figures, and approximate. What a
 //! dying isolate still holds is lost.
 
-use crate::{clock, log, objects, refusals::SHARD};
+use crate::{clock, join, log, objects, refusals::SHARD};
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 use tram_core::{ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest, time::Timestamp};
 use worker::{Context, Delay, Env};
@@ -63,5 +63,5 @@ pub(crate) async fn flush(env: &Env, webhook: &WebhookId) {
 /// Tells all that this isolate holds back.
 pub(crate) async fn flush_all(env: &Env) {
     let webhooks: Vec<WebhookId> = TALLIES.with_borrow(|tallies| tallies.keys().copied().collect());
-    futures_util::future::join_all(webhooks.iter().map(|webhook| flush(env, webhook))).await;
+    join::all(webhooks.iter().map(|webhook| flush(env, webhook))).await;
 }

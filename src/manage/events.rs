@@ -2,8 +2,7 @@
 //! put together what these say.
 
 use super::{Answer, Failed, Manager, event_id, unexpected};
-use crate::{answers, clock, glance, objects, tallies};
-use futures_util::future;
+use crate::{answers, clock, glance, join, objects, tallies};
 use tram_core::{
     ids::{Sequence, WebhookId},
     mailbox::{
@@ -27,7 +26,7 @@ impl Manager<'_> {
             .iter()
             .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
         let mut pages = Vec::new();
-        for reply in future::join_all(asked).await {
+        for reply in join::all(asked).await {
             match reply? {
                 MailboxReply::Events(page) => pages.push(page),
                 // Nothing has ever come to this shard.
@@ -135,7 +134,7 @@ impl Manager<'_> {
             .iter()
             .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &MailboxRequest::Stats));
         let mut all = Stats::default();
-        for ((id, _), reply) in mailboxes.iter().zip(future::join_all(asked).await) {
+        for ((id, _), reply) in mailboxes.iter().zip(join::all(asked).await) {
             match reply? {
                 MailboxReply::Stats(stats) => all.add(stats.of(*id)),
                 other => return Err(unexpected(other)),
@@ -164,7 +163,7 @@ impl Manager<'_> {
             .iter()
             .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
         let (mut all, mut finished, mut busy) = (0_u32, true, false);
-        for reply in future::join_all(asked).await {
+        for reply in join::all(asked).await {
             match reply? {
                 MailboxReply::Resending { queued, done } => {
                     all = all.saturating_add(queued);

@@ -2,8 +2,7 @@
 //! and tells what came of them.
 
 use super::{Answer, Failed, Manager, unexpected, webhook_id};
-use crate::{answers, clock, objects, outbound, station};
-use futures_util::future::{self, FutureExt};
+use crate::{answers, clock, join, objects, outbound, station};
 use std::rc::Rc;
 use tram_core::{
     delivery::{Job, StoredEvent},
@@ -60,9 +59,8 @@ impl Manager<'_> {
                     let verdict = outbound::attempt(webhook, &job, station).await;
                     verdict.map(|verdict| (job.destination, verdict))
                 }
-                .boxed_local()
             });
-            outcomes.extend(future::join_all(attempts).await.into_iter().flatten());
+            outcomes.extend(join::all(attempts).await.into_iter().flatten());
         }
         let report = trial::report(outcomes)
             .map_err(|_| Problem::try_again("What came of the attempts could not be written."))?;

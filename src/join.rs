@@ -1,0 +1,65 @@
+//! Several things at once. One loop for all kinds of them: the library's would be
+//! compiled again for each, queue and all, and here they are a few dozen at most.
+
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+};
+
+/// One of several things.
+pub(crate) type Part<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// What each of `works` comes to, in their order.
+pub(crate) async fn all<W>(works: impl IntoIterator<Item = W>) -> Vec<W::Output>
+where
+    W: Future,
+{
+    let ends: RefCell<Vec<Option<W::Output>>> = RefCell::default();
+    let mut parts: Vec<Part<'_, ()>> = Vec::new();
+    for (place, work) in works.into_iter().enumerate() {
+        ends.borrow_mut().push(None);
+        let ends = &ends;
+        parts.push(Box::pin(async move {
+            let end = work.await;
+            if let Some(slot) = ends.borrow_mut().get_mut(place) {
+                *slot = Some(end);
+            }
+        }));
+    }
+    finish(parts).await;
+    ends.into_inner().into_iter().flatten().collect()
+}
+
+async fn finish(mut parts: Vec<Part<'_, ()>>) {
+    poll_fn(|context| {
+        parts.retain_mut(|part| part.as_mut().poll(context).is_pending());
+        if parts.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// What the first of `parts` to end comes to, which is taken out of them; `None` when
+/// there is none. To wait no longer loses nothing.
+pub(crate) async fn first<T>(parts: &mut Vec<Part<'_, T>>) -> Option<T> {
+    poll_fn(|context| {
+        for (place, part) in parts.iter_mut().enumerate() {
+            if let Poll::Ready(end) = part.as_mut().poll(context) {
+                // Dropped at once, with all that it holds.
+                drop(parts.swap_remove(place));
+                return Poll::Ready(Some(end));
+            }
+        }
+        if parts.is_empty() {
+            Poll::Ready(None)
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
