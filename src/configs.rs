@@ -5,7 +5,7 @@
 //! refuses an older version than it knows. It is never good enough to refuse
 //! with: before a refusal the Registry is asked, at a bounded rate.
 
-use crate::{clock, log, objects};
+use crate::{clock, kv::Kv, log, objects};
 use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 use tram_core::{
     allowance::{Allowance, Rate},
@@ -21,7 +21,7 @@ const MEMORY_TTL: Duration = Duration::from_secs(60);
 /// How many webhooks this isolate keeps in mind.
 const MEMORY_SIZE: usize = 1_000;
 /// How long KV keeps a configuration.
-const KV_TTL_SECONDS: u64 = 86_400;
+const KV_TTL_SECONDS: u32 = 86_400;
 /// How long KV may take to say what it knows.
 const KV_PATIENCE: Duration = Duration::from_millis(250);
 /// How often this isolate asks the Registry before it refuses, for each webhook by
@@ -208,29 +208,27 @@ fn kv_key(id: &WebhookId) -> String {
 async fn from_kv(env: &Env, id: &WebhookId) -> Option<Webhook> {
     // A KV that is slow, fails, is empty or holds another version's shape costs a call to
     // the Registry, no more.
-    let get = env.kv("KV").ok()?.get(&kv_key(id));
-    let text = clock::within(KV_PATIENCE, get.text()).await?.ok()??;
+    let (kv, key) = (Kv::of(env)?, kv_key(id));
+    let text = clock::within(KV_PATIENCE, kv.get(&key)).await??;
     serde_json::from_slice(text.as_bytes()).ok()
 }
 
 /// Leaves a configuration in KV, beside the answer.
 fn to_kv(env: &Env, context: &Context, webhook: &Webhook) {
-    let (Ok(kv), Ok(text)) = (env.kv("KV"), serde_json::to_string(webhook)) else {
+    let (Some(kv), Ok(text)) = (Kv::of(env), serde_json::to_string(webhook)) else {
         return;
     };
     let key = kv_key(&webhook.id);
     context.wait_until(async move {
-        if let Ok(put) = kv.put(&key, text) {
-            // A failure leaves an older version or none: both are recognised.
-            let _ = put.expiration_ttl(KV_TTL_SECONDS).execute().await;
-        }
+        // A failure leaves an older version or none: both are recognised.
+        kv.put(&key, &text, KV_TTL_SECONDS).await;
     });
 }
 
 /// Takes a deleted webhook's configuration, secrets and all, out of the caches.
 pub(crate) fn forget(env: &Env, context: &Context, id: &WebhookId) {
     remember(*id, None, true);
-    let Ok(kv) = env.kv("KV") else { return };
+    let Some(kv) = Kv::of(env) else { return };
     let key = kv_key(id);
     context.wait_until(async move {
         if let Err(error) = kv.delete(&key).await {

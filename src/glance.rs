@@ -4,7 +4,7 @@
 //! A marker is never the judge of "new": one that is missing, late or unreadable
 //! only costs a call to the Mailbox.
 
-use crate::{clock, log};
+use crate::{clock, kv::Kv, log};
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 use tram_core::{
     event::{DedupeKey, NewEvent},
@@ -37,7 +37,7 @@ fn marker(key: &DedupeKey) -> String {
 /// Takes the marker of a deleted event away: it is to be new when it comes again.
 /// Another location may believe in it for a minute more.
 pub(crate) async fn forget(env: &Env, key: &DedupeKey) {
-    let Ok(kv) = env.kv("KV") else { return };
+    let Some(kv) = Kv::of(env) else { return };
     if let Err(error) = kv.delete(&marker(key)).await {
         log::trouble(format_args!("marker left in KV until it expires: {error}"));
     }
@@ -61,9 +61,9 @@ pub(crate) fn repeats_coming(webhook: &WebhookId) -> bool {
 
 /// Whether there is a marker; returns only if so, or when KV has said no.
 pub(crate) async fn look(env: &Env, event: &NewEvent) -> bool {
-    let Ok(kv) = env.kv("KV") else { return false };
-    let found = kv.get(&marker(&event.key)).text().await;
-    matches!(found, Ok(Some(found)) if found == value(event))
+    let Some(kv) = Kv::of(env) else { return false };
+    let found = kv.get(&marker(&event.key)).await;
+    found.is_some_and(|found| found == value(event))
 }
 
 /// [`look`], within the patience there is for it.
@@ -82,12 +82,10 @@ pub(crate) fn seen(env: &Env, context: &Context, webhook: &Webhook, event: &NewE
         }
         repeats.insert(webhook.id, until);
     });
-    let Ok(kv) = env.kv("KV") else { return };
+    let Some(kv) = Kv::of(env) else { return };
     let (name, value) = (marker(&event.key), value(event));
-    let ttl = u64::from(webhook.dedupe_days).saturating_mul(86_400);
+    let ttl = webhook.dedupe_days.saturating_mul(86_400);
     context.wait_until(async move {
-        if let Ok(put) = kv.put(&name, value) {
-            let _ = put.expiration_ttl(ttl).execute().await;
-        }
+        kv.put(&name, &value, ttl).await;
     });
 }

@@ -8,6 +8,7 @@ mod configs;
 mod database;
 mod glance;
 mod join;
+mod kv;
 mod log;
 mod mailbox_object;
 mod manage;

@@ -198,12 +198,13 @@ impl<'a> Node<'a> {
         read
     }
 
-    /// A number from `least` to `most`.
-    pub(crate) fn number(&self, least: f64, most: f64, mistakes: &mut Mistakes) -> Option<f64> {
+    /// A number from `least` to `most`. These are whole: to write others takes more code
+    /// than any two of the providers.
+    pub(crate) fn number(&self, least: u32, most: u32, mistakes: &mut Mistakes) -> Option<f64> {
         let read = self
             .value
             .as_f64()
-            .filter(|number| (least..=most).contains(number));
+            .filter(|number| (f64::from(least)..=f64::from(most)).contains(number));
         if read.is_none() {
             self.wrong(format!("must be a number from {least} to {most}"), mistakes);
         }

@@ -9,9 +9,9 @@ const MAX_ATTEMPTS: u32 = 1_000;
 const MAX_DELAYS: usize = 100;
 /// The longest single wait, in seconds: a week, which is longer than most
 /// deliveries are kept alive.
-const MAX_DELAY: f64 = 7.0 * 86_400.0;
+const MAX_DELAY: u32 = 7 * 86_400;
 /// The strongest growth of an exponential schedule.
-const MAX_FACTOR: f64 = 100.0;
+const MAX_FACTOR: u32 = 100;
 
 /// Reads a schedule with the fields that are its own.
 pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Retry> {
@@ -70,7 +70,7 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Retry> {
             let initial_seconds = seconds(&fields, "initial_seconds", mistakes);
             let factor = fields
                 .need("factor", mistakes)
-                .and_then(|node| node.number(1.0, MAX_FACTOR, mistakes));
+                .and_then(|node| node.number(1, MAX_FACTOR, mistakes));
             let max_seconds = seconds(&fields, "max_seconds", mistakes);
             let max_attempts = attempts(&fields, mistakes);
             let (initial_seconds, max_seconds) = (initial_seconds?, max_seconds?);
@@ -95,7 +95,7 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Retry> {
             Some(Retry::Custom {
                 delays_seconds: delays
                     .iter()
-                    .filter_map(|delay| delay.number(0.0, MAX_DELAY, mistakes))
+                    .filter_map(|delay| delay.number(0, MAX_DELAY, mistakes))
                     .collect(),
             })
         }
@@ -105,7 +105,7 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Retry> {
 fn seconds(fields: &Object<'_>, name: &str, mistakes: &mut Mistakes) -> Option<f64> {
     fields
         .need(name, mistakes)?
-        .number(0.0, MAX_DELAY, mistakes)
+        .number(0, MAX_DELAY, mistakes)
 }
 
 fn attempts(fields: &Object<'_>, mistakes: &mut Mistakes) -> Option<u32> {
