@@ -1,7 +1,7 @@
 //! Answers to senders and operators.
 
-use tram_core::{problem::Problem, receive::Reply};
-use worker::{Headers, Response, ResponseBuilder, Result};
+use crate::http::Response;
+use tram_core::{headers::Headers, problem::Problem, receive::Reply};
 
 /// The header that says what became of an inbound request.
 pub(crate) const OUTCOME: &str = "x-tram-outcome";
@@ -22,59 +22,49 @@ const OF_MOST: [(&str, &str); 2] = [
 ];
 
 /// A problem, RFC 9457.
-pub(crate) fn problem(problem: &Problem) -> Result<Response> {
+pub(crate) fn problem(problem: &Problem) -> Response {
     let body = problem.to_json();
-    let response = text(problem.status, "application/problem+json", body)?;
+    let mut response = text(problem.status, "application/problem+json", body);
     for (name, value) in &problem.headers {
-        response.headers().set(name, value)?;
+        response.headers.push(name, value.as_str());
     }
-    Ok(response)
+    response
 }
 
 /// JSON for operators.
-pub(crate) fn json_text(status: u16, body: String) -> Result<Response> {
+pub(crate) fn json_text(status: u16, body: String) -> Response {
     text(status, "application/json", body)
 }
 
 /// A text for operators; without a body where the text is empty.
-pub(crate) fn text(status: u16, content_type: &str, body: String) -> Result<Response> {
-    let headers = Headers::new();
-    set(&headers, &OF_ALL)?;
-    set(&headers, &OF_MOST)?;
-    response(status, headers, content_type, body)
+pub(crate) fn text(status: u16, content_type: &str, body: String) -> Response {
+    let mut response = response(status, content_type, body);
+    add(&mut response.headers, &OF_MOST);
+    response
 }
 
 /// What a provider wants to hear.
-pub(crate) fn reply(reply: &Reply, outcome: &str) -> Result<Response> {
-    let headers = Headers::new();
-    set(&headers, &OF_ALL)?;
-    headers.set(OUTCOME, outcome)?;
-    response(
-        reply.status,
-        headers,
-        &reply.content_type,
-        reply.body.clone(),
-    )
+pub(crate) fn reply(reply: &Reply, outcome: &str) -> Response {
+    let mut response = response(reply.status, &reply.content_type, reply.body.clone());
+    response.headers.push(OUTCOME, outcome);
+    response
 }
 
-fn set(headers: &Headers, fields: &[(&str, &str)]) -> Result<()> {
+fn add(headers: &mut Headers, fields: &[(&str, &str)]) {
     for (name, value) in fields {
-        headers.set(name, value)?;
+        headers.push(name, *value);
     }
-    Ok(())
 }
 
-fn response(status: u16, headers: Headers, content_type: &str, body: String) -> Result<Response> {
+fn response(status: u16, content_type: &str, body: String) -> Response {
+    let mut headers = Headers::new();
+    add(&mut headers, &OF_ALL);
     if !content_type.is_empty() {
-        headers.set("content-type", content_type)?;
+        headers.push("content-type", content_type);
     }
-    let builder = ResponseBuilder::new()
-        .with_status(status)
-        .with_headers(headers);
-    // 204 and 205 may not carry a body, not even an empty one.
-    Ok(if body.is_empty() {
-        builder.empty()
-    } else {
-        builder.fixed(body.into_bytes())
-    })
+    Response {
+        status,
+        headers,
+        body: body.into_bytes(),
+    }
 }

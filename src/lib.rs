@@ -7,6 +7,7 @@ mod clock;
 mod configs;
 mod database;
 mod glance;
+mod http;
 mod join;
 mod kv;
 mod log;
@@ -17,7 +18,6 @@ mod outbound;
 mod receive;
 mod refusals;
 mod registry_object;
-mod request;
 mod rounds;
 mod signal;
 mod station;
@@ -26,8 +26,9 @@ mod tallies;
 pub use mailbox_object::Mailbox;
 pub use registry_object::Registry;
 
+use http::{Request, Response};
 use tram_core::problem::Problem;
-use worker::{Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 /// The body of `GET /healthz`.
 const HEALTHY: &str = concat!(
@@ -39,13 +40,13 @@ const HEALTHY: &str = concat!(
 /// Every request that reaches the Worker.
 ///
 /// # Errors
-/// When the runtime cannot build a response.
+/// None: what cannot be done is answered with a problem.
 #[event(fetch)]
-pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
-    let read = Clone::clone(request.inner());
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    let raw = Clone::clone(&request.raw);
     let response = answer(request, &env, &context).await;
-    body::drain(read).await;
-    response
+    body::drain(raw).await;
+    Ok(response)
 }
 
 /// The Cron Trigger, every hour.
@@ -54,8 +55,8 @@ pub async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleConte
     rounds::make(&env).await;
 }
 
-async fn answer(request: Request, env: &Env, context: &Context) -> Result<Response> {
-    let path = request.path();
+async fn answer(request: Request, env: &Env, context: &Context) -> Response {
+    let path = request.path().to_owned();
     if let Some(id) = path.strip_prefix("/in/") {
         return receive::handle(request, env, context, id).await;
     }
@@ -66,8 +67,7 @@ async fn answer(request: Request, env: &Env, context: &Context) -> Result<Respon
     if is_managed {
         return manage::handle(request, env, context, &path).await;
     }
-    // The SDK takes a method that it does not know for GET.
-    match (path.as_str(), request.inner().method().as_str()) {
+    match (path.as_str(), request.method.as_str()) {
         ("/healthz", "GET" | "HEAD") => answers::json_text(200, HEALTHY.to_owned()),
         ("/healthz", _) => answers::problem(&Problem::method_not_allowed(&["GET", "HEAD"])),
         _ => answers::problem(&Problem::route_not_found()),

@@ -6,7 +6,9 @@
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
-use crate::{clock, database::SqlDatabase, join, log, objects, outbound, signal::Signal, station};
+use crate::{
+    clock, database::SqlDatabase, http, join, log, objects, outbound, signal::Signal, station,
+};
 use futures_util::future::{self, Either};
 use std::{cell::RefCell, collections::VecDeque, pin::pin, time::Duration};
 use tram_core::{
@@ -17,7 +19,8 @@ use tram_core::{
     time::Timestamp,
     webhook::Webhook,
 };
-use worker::{Delay, DurableObject, Env, Request, Response, Result, State, durable_object};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{Delay, Env, State, web_sys, worker_sys::DurableObjectState};
 
 /// Outgoing requests that may wait for response headers at once on the platform.
 const SLOTS: usize = 6;
@@ -28,7 +31,7 @@ const LONGEST_RUN: Duration = Duration::from_secs(600);
 const LAST_RESORT: Duration = Duration::from_secs(30);
 
 /// One shard of one webhook.
-#[durable_object(alarm)]
+#[wasm_bindgen]
 pub struct Mailbox {
     env: Env,
     database: SqlDatabase,
@@ -59,8 +62,13 @@ enum Trouble {
     Busy,
 }
 
-impl DurableObject for Mailbox {
-    fn new(state: State, env: Env) -> Self {
+// What the SDK's `durable_object` writes, without its requests and answers, of which
+// only bytes are wanted here.
+#[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures, js_sys = worker::js_sys)]
+impl Mailbox {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
         Self {
             env,
             database: SqlDatabase::new(&state),
@@ -71,30 +79,25 @@ impl DurableObject for Mailbox {
         }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        match self.answer(request).await {
-            Ok(bytes) => Response::from_bytes(bytes),
-            Err(trouble) => {
-                log::trouble(format_args!("mailbox: {trouble}"));
-                Response::error("the mailbox failed", 500)
-            }
-        }
+    pub async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response, JsValue> {
+        let answer = self.answer(&request).await.map_err(|trouble| {
+            log::trouble(format_args!("mailbox: {trouble}"));
+        });
+        Ok(http::message(answer)?)
     }
 
     /// Never throws: the platform deletes an alarm that has thrown seven times.
-    async fn alarm(&self) -> Result<Response> {
+    pub async fn alarm(&self) {
         if let Err(trouble) = self.run().await {
             log::trouble(format_args!("mailbox alarm: {trouble}"));
             self.arm_last_resort();
         }
-        Response::empty()
     }
 }
 
 impl Mailbox {
-    async fn answer(&self, mut request: Request) -> Result<Vec<u8>, Trouble> {
-        let path = request.path();
-        let bytes = request.bytes().await?;
+    async fn answer(&self, request: &web_sys::Request) -> Result<Vec<u8>, Trouble> {
+        let (path, bytes) = http::read_message(request).await?;
         if self.ready().await? {
             // Awake again: an alarm that was lost is set again.
             self.with(|core, db| core.ensure_armed(db, clock::now()))?;

@@ -8,7 +8,9 @@ mod trial;
 use crate::{
     answers,
     body::{self, Body},
-    configs, log,
+    configs,
+    http::{Request, Response},
+    log,
     objects::{self, CallError},
     station,
 };
@@ -19,34 +21,24 @@ use tram_core::{
     problem::{FieldError, Problem},
     providers, query,
     registry::{self, view},
-    request_url::RequestUrl,
     token,
     webhook::Webhook,
 };
-use worker::{Context, Env, Request, Response};
+use worker::{Context, Env};
 
+/// What a sender hears whose body did not come to its end.
+pub(crate) const BROKEN_OFF: &str = "The body ended early. Send the same request again.";
 /// Bytes of an operator's request that are read.
 const LONGEST_BODY: usize = 1_048_576;
 
 type Answer = Result<Response, Failed>;
 
-/// Why there is no answer from the route itself.
-enum Failed {
-    /// The operator is told.
-    Problem(Box<Problem>),
-    /// The runtime could not build an answer.
-    Runtime(worker::Error),
-}
+/// Why there is no answer from the route itself: what the operator is told.
+struct Failed(Box<Problem>);
 
 impl From<Problem> for Failed {
     fn from(problem: Problem) -> Self {
-        Self::Problem(Box::new(problem))
-    }
-}
-
-impl From<worker::Error> for Failed {
-    fn from(error: worker::Error) -> Self {
-        Self::Runtime(error)
+        Self(Box::new(problem))
     }
 }
 
@@ -66,27 +58,20 @@ pub(crate) const API: &str = "/api/v1";
 pub(crate) const METRICS: &str = "/metrics";
 
 /// Answers a request to a path of operators'.
-pub(crate) async fn handle(
-    request: Request,
-    env: &Env,
-    context: &Context,
-    path: &str,
-) -> worker::Result<Response> {
+pub(crate) async fn handle(request: Request, env: &Env, context: &Context, path: &str) -> Response {
     let parts: Vec<&str> = match path.strip_prefix(API) {
         Some(route) => route.split('/').skip(1).collect(),
         // With its slash: no part of another route has one.
         None => vec![path],
     };
     let origins = station::variable(env, "MANAGEMENT_ORIGINS");
-    let (mut origin, mut asks) = (None, false);
-    if origins.is_some() {
-        let headers = request.headers();
-        origin = headers.get("origin")?;
-        asks = headers.has("access-control-request-method")?;
-    }
-    let method = request.inner().method();
-    let cors = cors::judge(origins.as_deref(), &method, origin.as_deref(), asks);
-    let response = if cors.preflight {
+    let origin = request.headers.get("origin").map(str::to_owned);
+    let asks = request
+        .headers
+        .get("access-control-request-method")
+        .is_some();
+    let cors = cors::judge(origins.as_deref(), &request.method, origin.as_deref(), asks);
+    let mut response = if cors.preflight {
         answers::text(204, "", String::new())
     } else {
         let mut manager = Manager {
@@ -95,15 +80,14 @@ pub(crate) async fn handle(
             request,
         };
         match manager.route(&parts).await {
-            Ok(response) => Ok(response),
-            Err(Failed::Problem(problem)) => answers::problem(&problem),
-            Err(Failed::Runtime(error)) => Err(error),
+            Ok(response) => response,
+            Err(Failed(problem)) => answers::problem(&problem),
         }
-    }?;
+    };
     for (name, value) in cors.headers {
-        response.headers().set(name, value)?;
+        response.headers.push(name, value);
     }
-    Ok(response)
+    response
 }
 
 struct Manager<'a> {
@@ -114,24 +98,23 @@ struct Manager<'a> {
 
 impl Manager<'_> {
     async fn route(&mut self, parts: &[&str]) -> Answer {
-        let method = self.request.inner().method();
+        let method = self.request.method.clone();
         // What providers there are is no secret.
         if let ["providers"] = parts {
             return match method.as_str() {
                 "GET" => {
-                    query::none(&self.query())?;
+                    query::none(self.query())?;
                     Ok(answers::json_text(
                         200,
                         view::providers_json(providers::ALL),
-                    )?)
+                    ))
                 }
                 _ => Err(Problem::method_not_allowed(&["GET"]).into()),
             };
         }
-        let presented = self.request.headers().get("authorization")?;
         token::authorise(
             station::variable(self.env, "ADMIN_TOKEN").as_deref(),
-            presented.as_deref(),
+            self.request.headers.get("authorization"),
         )?;
         match (method.as_str(), parts) {
             ("GET", ["webhooks"]) => self.list_webhooks().await,
@@ -191,7 +174,7 @@ impl Manager<'_> {
     }
 
     async fn list_webhooks(&mut self) -> Answer {
-        let (per_page, cursor) = query::list(&self.query())?;
+        let (per_page, cursor) = query::list(self.query())?;
         match self
             .ask(&RegistryRequest::List { per_page, cursor })
             .await?
@@ -201,7 +184,7 @@ impl Manager<'_> {
                 next_cursor,
             } => {
                 let page = view::webhooks_json(&webhooks, &self.public_url(), next_cursor);
-                Ok(answers::json_text(200, page)?)
+                Ok(answers::json_text(200, page))
             }
             other => Err(unexpected(other)),
         }
@@ -226,7 +209,7 @@ impl Manager<'_> {
 
     async fn delete(&mut self, id: &str) -> Answer {
         let id = webhook_id(id)?;
-        query::none(&self.query())?;
+        query::none(self.query())?;
         match self.ask(&RegistryRequest::Delete(id)).await? {
             RegistryReply::Deleted(webhooks) => {
                 self.forget(&webhooks);
@@ -234,21 +217,21 @@ impl Manager<'_> {
                 let warnings = registry::warnings(webhook);
                 let shown =
                     view::webhook(webhook, &self.public_url(), Reveal::default(), &warnings);
-                Ok(answers::json_text(200, shown.to_json())?)
+                Ok(answers::json_text(200, shown.to_json()))
             }
             other => Err(unexpected(other)),
         }
     }
 
     async fn delete_by_url(&mut self) -> Answer {
-        let url = query::webhook_url(&self.query())?;
+        let url = query::webhook_url(self.query())?;
         match self.ask(&RegistryRequest::DeleteByUrl(url)).await? {
             RegistryReply::Deleted(webhooks) => {
                 self.forget(&webhooks);
                 Ok(answers::json_text(
                     200,
                     view::deleted_json(&webhooks, &self.public_url()),
-                )?)
+                ))
             }
             other => Err(unexpected(other)),
         }
@@ -262,7 +245,7 @@ impl Manager<'_> {
 
     /// A request without parameters that is answered with one webhook.
     async fn one(&mut self, question: RegistryRequest, status: u16) -> Answer {
-        query::none(&self.query())?;
+        query::none(self.query())?;
         let changes = !matches!(question, RegistryRequest::Get(_));
         match self.ask(&question).await? {
             RegistryReply::Webhook {
@@ -274,7 +257,7 @@ impl Manager<'_> {
                     configs::changed(self.env, self.context, &webhook);
                 }
                 let shown = view::webhook(&webhook, &self.public_url(), reveal, &warnings);
-                Ok(answers::json_text(status, shown.to_json())?)
+                Ok(answers::json_text(status, shown.to_json()))
             }
             other => Err(unexpected(other)),
         }
@@ -285,14 +268,15 @@ impl Manager<'_> {
     }
 
     async fn bytes(&mut self) -> Result<Vec<u8>, Failed> {
-        match body::read(&mut self.request, LONGEST_BODY).await? {
-            Body::Whole(bytes) => Ok(bytes),
-            Body::TooLarge => Err(tram_core::receive::body_too_large(LONGEST_BODY).into()),
+        match body::read(&self.request.raw, LONGEST_BODY).await {
+            Ok(Body::Whole(bytes)) => Ok(bytes),
+            Ok(Body::TooLarge) => Err(tram_core::receive::body_too_large(LONGEST_BODY).into()),
+            Err(_) => Err(Problem::try_again(BROKEN_OFF).into()),
         }
     }
 
     async fn write(&mut self) -> Result<Write, Failed> {
-        let station = station::station(self.env, Some(&self.url()));
+        let station = station::station(self.env, Some(&self.request.url));
         let body = String::from_utf8(self.bytes().await?).map_err(|_| {
             Problem::invalid(vec![FieldError {
                 pointer: String::new(),
@@ -302,17 +286,12 @@ impl Manager<'_> {
         Ok(Write { body, station })
     }
 
-    fn query(&self) -> String {
-        RequestUrl::split(&self.url()).map_or_else(String::new, |url| url.query.to_owned())
+    fn query(&self) -> &str {
+        self.request.query()
     }
 
     fn public_url(&self) -> String {
-        station::public_url(self.env, &self.url())
-    }
-
-    /// As the runtime states it.
-    fn url(&self) -> String {
-        self.request.inner().url()
+        station::public_url(self.env, &self.request.url)
     }
 }
 

@@ -6,7 +6,11 @@ use crate::{
     body::{self, Body},
     clock,
     configs::{self, Found, Known},
-    glance, join, log, objects,
+    glance,
+    http::{Request, Response},
+    join, log,
+    manage::BROKEN_OFF,
+    objects,
     refusals::{self, Seen},
     rounds, station, tallies,
 };
@@ -18,28 +22,22 @@ use tram_core::{
     messages::{Accept, AcceptReply, Taken, shard_of},
     problem::Problem,
     receive::{self, Intake},
-    request_url::RequestUrl,
     webhook::Webhook,
 };
-use worker::{Context, Env, Request, Response, Result};
+use worker::{Context, Env, web_sys};
 
 /// How often one request may find that the configuration has moved on.
 const RELOADS: usize = 3;
 
 /// Answers one inbound request.
-pub(crate) async fn handle(
-    mut request: Request,
-    env: &Env,
-    context: &Context,
-    id: &str,
-) -> Result<Response> {
+pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &str) -> Response {
     let started = clock::now();
     let mut seen = Seen::default();
     let webhook_id = WebhookId::parse(id);
     let outcome = match webhook_id {
         Some(id) => {
             let receiver = Receiver { env, context, id };
-            receiver.receive(&mut request, &mut seen).await
+            receiver.receive(request, &mut seen).await
         }
         None => Err(Problem::webhook_not_found()),
     };
@@ -77,20 +75,20 @@ pub(crate) async fn handle(
     }));
     match outcome {
         Ok(done) => {
-            let response = answers::reply(&done.intake.reply, became)?;
-            let headers = response.headers();
+            let mut response = answers::reply(&done.intake.reply, became);
+            let headers = &mut response.headers;
             if let Some(ids) = receive::event_ids_header(&done.taken) {
-                headers.set("x-tram-event-id", &ids)?;
+                headers.push("x-tram-event-id", ids);
             }
             let count = receive::set_out(&done.taken).count();
-            headers.set("x-tram-event-count", &count.to_string())?;
-            Ok(response)
+            headers.push("x-tram-event-count", count.to_string());
+            response
         }
         Err(problem) => {
-            let response = answers::problem(&problem)?;
-            response.headers().set(OUTCOME, became)?;
+            let mut response = answers::problem(&problem);
+            response.headers.push(OUTCOME, became);
             refusals::keep(env, context, seen, &problem);
-            Ok(response)
+            response
         }
     }
 }
@@ -121,36 +119,33 @@ enum NotTaken {
     Unavailable(String),
 }
 
-/// The request without its body, which has not been read.
-fn head(request: &Request) -> Inbound {
-    let url = request.inner().url();
-    Inbound {
-        method: request.inner().method(),
-        query: RequestUrl::split(&url).map_or_else(String::new, |url| url.query.to_owned()),
-        url,
-        headers: request.headers().entries().collect(),
+/// The request without its body, which has not been read, and the way to that.
+fn head(request: Request) -> (Inbound, web_sys::Request) {
+    let inbound = Inbound {
+        query: request.query().to_owned(),
+        method: request.method,
+        url: request.url,
+        headers: request.headers,
         ..Inbound::default()
-    }
+    };
+    (inbound, request.raw)
 }
 
-fn precheck(known: &Known, seen: &Seen) -> std::result::Result<(), Problem> {
+fn precheck(known: &Known, seen: &Seen) -> Result<(), Problem> {
     receive::precheck(&known.webhook, &seen.inbound.method, &seen.inbound.headers)
 }
 
 impl Receiver<'_> {
     /// What is known of the request stands in `seen`, whatever it comes to.
-    async fn receive(
-        &self,
-        request: &mut Request,
-        seen: &mut Seen,
-    ) -> std::result::Result<Done, Problem> {
+    async fn receive(&self, request: Request, seen: &mut Seen) -> Result<Done, Problem> {
         let mut known = self.found(configs::find(self.env, self.context, &self.id).await, seen)?;
-        seen.inbound = head(request);
+        let raw;
+        (seen.inbound, raw) = head(request);
         // A refusal counts only if it is the Registry's configuration that refuses.
         while let Err(problem) = precheck(&known, seen) {
             known = self.refreshed(&known, seen).await?.ok_or(problem)?;
         }
-        self.read_body(request, seen).await?;
+        self.read_body(&raw, seen).await?;
         for _ in 0..RELOADS {
             let intake = match receive::receive(&known.webhook, &seen.inbound, clock::now()) {
                 Ok(intake) => intake,
@@ -182,7 +177,7 @@ impl Receiver<'_> {
         ))
     }
 
-    fn found(&self, found: Found, seen: &mut Seen) -> std::result::Result<Known, Problem> {
+    fn found(&self, found: Found, seen: &mut Seen) -> Result<Known, Problem> {
         match found {
             Found::Known(known) => {
                 seen.webhook = Some(known.webhook.clone());
@@ -201,7 +196,7 @@ impl Receiver<'_> {
         &self,
         refused_by: &Known,
         seen: &mut Seen,
-    ) -> std::result::Result<Option<Known>, Problem> {
+    ) -> Result<Option<Known>, Problem> {
         if refused_by.fresh {
             return Ok(None);
         }
@@ -212,19 +207,13 @@ impl Receiver<'_> {
         }
     }
 
-    async fn read_body(
-        &self,
-        request: &mut Request,
-        seen: &mut Seen,
-    ) -> std::result::Result<(), Problem> {
+    async fn read_body(&self, request: &web_sys::Request, seen: &mut Seen) -> Result<(), Problem> {
         let limit = station::max_body_bytes(self.env);
         seen.inbound.body = match body::read(request, limit).await {
             Ok(Body::Whole(bytes)) => bytes,
             Ok(Body::TooLarge) => return Err(receive::body_too_large(limit)),
             Err(_) => {
-                return Err(Problem::try_again(
-                    "The body ended early. Send the same request again.",
-                ));
+                return Err(Problem::try_again(BROKEN_OFF));
             }
         };
         seen.body_was_read = true;
@@ -240,7 +229,7 @@ impl Receiver<'_> {
         known: &Known,
         inbound: &Inbound,
         intake: &Intake,
-    ) -> std::result::Result<Vec<Taken>, NotTaken> {
+    ) -> Result<Vec<Taken>, NotTaken> {
         let webhook: &Webhook = &known.webhook;
         let event = match intake.events.as_slice() {
             // What the filters drop is answered with success: a Mailbox says whether the
@@ -278,7 +267,7 @@ impl Receiver<'_> {
         webhook: &Webhook,
         inbound: &Inbound,
         event: &NewEvent,
-    ) -> std::result::Result<Vec<Taken>, NotTaken> {
+    ) -> Result<Vec<Taken>, NotTaken> {
         let events = std::slice::from_ref(event);
         let taken = self.store_shards(webhook, inbound, events).await?;
         if let [Taken::Duplicate { delivered: true }] = taken.as_slice() {
@@ -292,7 +281,7 @@ impl Receiver<'_> {
         webhook: &Webhook,
         inbound: &Inbound,
         events: &[NewEvent],
-    ) -> std::result::Result<Vec<Taken>, NotTaken> {
+    ) -> Result<Vec<Taken>, NotTaken> {
         let mut shards: Vec<(u8, Vec<usize>)> = Vec::new();
         for (at, event) in events.iter().enumerate() {
             let shard = shard_of(&event.key, webhook.shards);
@@ -328,7 +317,7 @@ impl Receiver<'_> {
         inbound: &Inbound,
         shard: u8,
         events: Vec<NewEvent>,
-    ) -> std::result::Result<Vec<Taken>, NotTaken> {
+    ) -> Result<Vec<Taken>, NotTaken> {
         let accept = Accept {
             config_version: webhook.version,
             envelope: tram_core::event::Envelope {

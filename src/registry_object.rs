@@ -3,7 +3,7 @@
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
-use crate::{clock, database::SqlDatabase, join, log, objects};
+use crate::{clock, database::SqlDatabase, http, join, log, objects};
 use std::cell::RefCell;
 use tram_core::{
     ids::WebhookId,
@@ -11,7 +11,8 @@ use tram_core::{
     registry::{Payload, Push, Registry as Core, RegistryError, Visit},
     time::Timestamp,
 };
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{Env, State, web_sys, worker_sys::DurableObjectState};
 
 /// Pushes performed in one go.
 const PUSHES: u32 = 64;
@@ -39,7 +40,7 @@ fn changes(question: &RegistryRequest) -> bool {
 }
 
 /// The one Registry of a station.
-#[durable_object(alarm)]
+#[wasm_bindgen]
 pub struct Registry {
     env: Env,
     database: SqlDatabase,
@@ -63,40 +64,40 @@ enum Trouble {
     Busy,
 }
 
-impl DurableObject for Registry {
-    fn new(state: State, env: Env) -> Self {
+// What the SDK's `durable_object` writes, without its requests and answers, of which
+// only bytes are wanted here.
+#[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures, js_sys = worker::js_sys)]
+impl Registry {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
         Self {
             env,
-            database: SqlDatabase::new(&state),
+            database: SqlDatabase::new(&State::from(state)),
             core: RefCell::new(None),
         }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        match self.answer(request).await {
-            Ok(bytes) => Response::from_bytes(bytes),
-            Err(trouble) => {
-                log::trouble(format_args!("registry: {trouble}"));
-                Response::error("the registry failed", 500)
-            }
-        }
+    pub async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response, JsValue> {
+        let answer = self.answer(&request).await.map_err(|trouble| {
+            log::trouble(format_args!("registry: {trouble}"));
+        });
+        Ok(http::message(answer)?)
     }
 
     /// Never throws; what could not be pushed stays armed.
-    async fn alarm(&self) -> Result<Response> {
+    pub async fn alarm(&self) {
         if let Err(trouble) = self.push_all().await {
             log::trouble(format_args!("registry alarm: {trouble}"));
         }
         if let Err(trouble) = self.with(|core, db| Ok(core.rearm(db, clock::now())?.is_some())) {
             log::trouble(format_args!("registry alarm could not be set: {trouble}"));
         }
-        Response::empty()
     }
 }
 
 impl Registry {
-    async fn answer(&self, mut request: Request) -> Result<Vec<u8>, Trouble> {
-        let bytes = request.bytes().await?;
+    async fn answer(&self, request: &web_sys::Request) -> Result<Vec<u8>, Trouble> {
+        let (_, bytes) = http::read_message(request).await?;
         let question: RegistryRequest = messages::from_bytes(&bytes)?;
         let mut entropy = clock::entropy()?;
         let mut reply =
@@ -126,10 +127,7 @@ impl Registry {
                 return Ok(());
             }
             let calls = visits.iter().map(|visit| self.visit(visit));
-            for (visit, next) in visits
-                .iter()
-                .zip(join::all(calls).await)
-            {
+            for (visit, next) in visits.iter().zip(join::all(calls).await) {
                 // One that did not answer is visited in the next round.
                 if let Some(next) = next {
                     self.with(|core, db| Ok(core.visited(db, visit, next, clock::now())?))?;
@@ -169,8 +167,7 @@ impl Registry {
     async fn push_all(&self) -> Result<Vec<WebhookId>, Trouble> {
         loop {
             let pushes = self.with(|core, db| Ok(core.pending_pushes(db, PUSHES)?))?;
-            let told =
-                join::all(pushes.iter().map(|push| self.tell(push))).await;
+            let told = join::all(pushes.iter().map(|push| self.tell(push))).await;
             let mut untold = Vec::new();
             for (push, told) in pushes.iter().zip(told) {
                 if told {

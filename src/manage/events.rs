@@ -19,7 +19,7 @@ use tram_core::{
 
 impl Manager<'_> {
     pub(super) async fn list_events(&mut self) -> Answer {
-        let query = query::events(&self.query())?;
+        let query = query::events(self.query())?;
         let mailboxes = self.mailboxes(&query).await?;
         let request = MailboxRequest::List(query.clone());
         let asked = mailboxes
@@ -35,7 +35,7 @@ impl Manager<'_> {
             }
         }
         let page = merge(pages, usize::try_from(query.per_page).unwrap_or(1));
-        Ok(answers::json_text(200, events_json(&page))?)
+        Ok(answers::json_text(200, events_json(&page)))
     }
 
     /// The Mailboxes that a list must ask.
@@ -93,13 +93,13 @@ impl Manager<'_> {
         question: fn(Sequence) -> MailboxRequest,
     ) -> Answer {
         let id = event_id(id)?;
-        query::none(&self.query())?;
+        query::none(self.query())?;
         let question = question(id.sequence);
         match objects::mailbox(self.env, &id.webhook, id.shard, &question).await? {
-            MailboxReply::Event(event) => Ok(answers::json_text(200, event)?),
+            MailboxReply::Event(event) => Ok(answers::json_text(200, event)),
             MailboxReply::Deleted { event, key } => {
                 glance::forget(self.env, &key).await;
-                Ok(answers::json_text(200, event)?)
+                Ok(answers::json_text(200, event))
             }
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
@@ -108,7 +108,7 @@ impl Manager<'_> {
 
     pub(super) async fn resend(&mut self, id: &str) -> Answer {
         let id = event_id(id)?;
-        query::none(&self.query())?;
+        query::none(self.query())?;
         let destination = resend_body(&self.bytes().await?)?;
         let request = MailboxRequest::Resend {
             sequence: id.sequence,
@@ -116,7 +116,7 @@ impl Manager<'_> {
         };
         match objects::mailbox(self.env, &id.webhook, id.shard, &request).await? {
             MailboxReply::Queued(queued) => {
-                Ok(answers::json_text(202, format!("{{\"queued\":{queued}}}"))?)
+                Ok(answers::json_text(202, format!("{{\"queued\":{queued}}}")))
             }
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             MailboxReply::PayloadGone => Err(Problem::payload_gone().into()),
@@ -126,7 +126,7 @@ impl Manager<'_> {
 
     /// The figures of all Mailboxes, or of one webhook's, as JSON or for Prometheus.
     pub(super) async fn stats(&mut self, metrics: bool) -> Answer {
-        let query = query::stats(&self.query())?;
+        let query = query::stats(self.query())?;
         let mailboxes = self.mailboxes(&query).await?;
         // What this isolate has counted is told first.
         tallies::flush_all(self.env).await;
@@ -145,13 +145,13 @@ impl Manager<'_> {
             answers::text(200, metrics::CONTENT_TYPE, all.to_metrics(now))
         } else {
             answers::json_text(200, all.to_json(now))
-        }?)
+        })
     }
 
     /// All that match, in all Mailboxes that may have one.
     pub(super) async fn resend_all(&mut self) -> Answer {
         let body = self.bytes().await?;
-        let (query, known) = query::events_to_resend(&self.query(), &body)?;
+        let (query, known) = query::events_to_resend(self.query(), &body)?;
         let mailboxes = self.mailboxes(&query).await?;
         // A wish has the moment for its id; to ask how far one is only asks.
         let wish = known.unwrap_or_else(|| clock::now().millis());
@@ -177,6 +177,6 @@ impl Manager<'_> {
             return Err(Problem::resend_under_way().into());
         }
         let body = format!("{{\"queued\":{all},\"done\":{finished},\"resend_id\":\"{wish}\"}}");
-        Ok(answers::json_text(202, body)?)
+        Ok(answers::json_text(202, body))
     }
 }

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 6;
 
 impl Manager<'_> {
     pub(super) async fn try_out(&mut self, id: &str) -> Answer {
-        query::none(&self.query())?;
+        query::none(self.query())?;
         let id = webhook_id(id)?;
         registry::no_fields(&self.write().await?.body)?;
         let webhook = match self.ask(&RegistryRequest::Load(id)).await? {
@@ -69,7 +69,7 @@ impl Manager<'_> {
             report,
         };
         match objects::mailbox(self.env, &webhook.id, event.shard, &request).await? {
-            MailboxReply::Event(trial) => Ok(answers::json_text(200, trial)?),
+            MailboxReply::Event(trial) => Ok(answers::json_text(200, trial)),
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
         }

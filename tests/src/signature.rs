@@ -32,8 +32,9 @@ pub fn assert_signed(request: &Received, signing_secret: &str) -> String {
         given.split(' ').any(|signature| signature == expected),
         "signed {given}, expected {expected}"
     );
+    // The library takes texts only.
     assert!(
-        is_signed_by(request, signing_secret),
+        std::str::from_utf8(&request.body).is_err() || is_signed_by(request, signing_secret),
         "the specification's library does not take it"
     );
     id.to_owned()

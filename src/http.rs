@@ -1,0 +1,128 @@
+//! Requests that come in, and answers: each crosses into JavaScript once, field by field
+//! would be a dozen times. The SDK's own types do the latter, and bring what is not
+//! needed here into the wasm.
+
+use std::error::Error;
+use tram_core::{headers::Headers, request_url::RequestUrl};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{
+    FromRequest, IntoResponse,
+    js_sys::{Uint8Array, futures::JsFuture},
+    web_sys,
+};
+
+#[wasm_bindgen(module = "/src/http.js")]
+extern "C" {
+    /// See there.
+    #[wasm_bindgen(js_name = head)]
+    fn read_head(request: &web_sys::Request) -> String;
+
+    /// See there.
+    #[wasm_bindgen(catch, js_name = respond)]
+    fn make(
+        status: u16,
+        fields: &str,
+        body: &[u8],
+    ) -> Result<web_sys::Response, wasm_bindgen::JsValue>;
+}
+
+/// A request, its body unread.
+pub(crate) struct Request {
+    /// As the runtime has it.
+    pub(crate) raw: web_sys::Request,
+    /// Upper case.
+    pub(crate) method: String,
+    /// As the runtime states it.
+    pub(crate) url: String,
+    /// All header fields.
+    pub(crate) headers: Headers,
+}
+
+impl Request {
+    /// The path of its URL.
+    pub(crate) fn path(&self) -> &str {
+        RequestUrl::split(&self.url).map_or("/", |url| url.path)
+    }
+
+    /// The query of its URL, without `?`.
+    pub(crate) fn query(&self) -> &str {
+        RequestUrl::split(&self.url).map_or("", |url| url.query)
+    }
+}
+
+impl FromRequest for Request {
+    fn from_raw(raw: web_sys::Request) -> Result<Self, impl Into<Box<dyn Error>>> {
+        let head = read_head(&raw);
+        let mut lines = head.split('\n');
+        let mut line = || lines.next().unwrap_or_default().to_owned();
+        let (method, url) = (line(), line());
+        let mut headers = Headers::new();
+        while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+            headers.push(name, value);
+        }
+        Ok::<_, worker::Error>(Self {
+            raw,
+            method,
+            url,
+            headers,
+        })
+    }
+}
+
+/// An answer.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    /// As the runtime has it.
+    ///
+    /// # Errors
+    /// When the runtime does not take a header field.
+    pub(crate) fn into_runtime(self) -> worker::Result<web_sys::Response> {
+        Ok(make(self.status, &lines(self.headers.iter()), &self.body)?)
+    }
+}
+
+/// The path and the body of a message that came to an object.
+///
+/// # Errors
+/// When it broke off.
+pub(crate) async fn read_message(request: &web_sys::Request) -> worker::Result<(String, Vec<u8>)> {
+    let url = request.url();
+    let path = RequestUrl::split(&url)
+        .map_or("", |url| url.path)
+        .to_owned();
+    let bytes = JsFuture::from(request.array_buffer()?).await?;
+    Ok((path, Uint8Array::new(&bytes).to_vec()))
+}
+
+/// An object's answer to a message: bytes, or that it failed.
+///
+/// # Errors
+/// Never, for all that is known.
+pub(crate) fn message(answer: Result<Vec<u8>, ()>) -> worker::Result<web_sys::Response> {
+    let (status, body) = match answer {
+        Ok(bytes) => (200, bytes),
+        Err(()) => (500, Vec::new()),
+    };
+    Ok(make(status, "", &body)?)
+}
+
+/// Names and values of header fields, a line each. None of them holds a line end.
+pub(crate) fn lines<N: AsRef<str>>(fields: impl Iterator<Item = (N, N)>) -> String {
+    let mut lines = String::new();
+    for (name, value) in fields {
+        let separator = if lines.is_empty() { "" } else { "\n" };
+        lines.extend([separator, name.as_ref(), "\n", value.as_ref()]);
+    }
+    lines
+}
+
+impl IntoResponse for Response {
+    fn into_raw(self) -> Result<web_sys::Response, impl Into<Box<dyn Error>>> {
+        self.into_runtime()
+    }
+}
