@@ -17,7 +17,6 @@ mod outbound;
 mod receive;
 mod refusals;
 mod registry_object;
-mod request;
 mod rounds;
 mod signal;
 mod station;

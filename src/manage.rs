@@ -285,7 +285,7 @@ impl Manager<'_> {
     }
 
     async fn bytes(&mut self) -> Result<Vec<u8>, Failed> {
-        match body::read(&mut self.request, LONGEST_BODY).await? {
+        match body::read(&self.request, LONGEST_BODY).await? {
             Body::Whole(bytes) => Ok(bytes),
             Body::TooLarge => Err(tram_core::receive::body_too_large(LONGEST_BODY).into()),
         }

@@ -1,7 +1,6 @@
 //! Calling the objects: bytes there, bytes back, tried again once where the
 //! platform says that helps.
 
-use crate::request;
 use serde::{Serialize, de::DeserializeOwned};
 use tram_core::{
     ids::WebhookId,
@@ -11,7 +10,11 @@ use tram_core::{
     },
     webhook::Webhook,
 };
-use worker::{Env, Error, Headers, Response, Stub, js_sys::Reflect};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use worker::{
+    Env, Error,
+    js_sys::{Promise, Uint8Array, futures::JsFuture},
+};
 
 /// The route of an accept.
 pub(crate) const ACCEPT: &str = "/accept";
@@ -102,6 +105,13 @@ fn understood<A: DeserializeOwned>(answer: &[u8]) -> Result<A, CallError> {
     messages::from_bytes(answer).map_err(CallError::Garbled)
 }
 
+#[wasm_bindgen(module = "/src/objects.js")]
+extern "C" {
+    /// See there.
+    #[wasm_bindgen(js_name = call)]
+    fn send(env: &Env, binding: &str, name: &str, path: &str, bytes: Uint8Array) -> Promise;
+}
+
 async fn call(
     env: &Env,
     binding: &str,
@@ -109,38 +119,19 @@ async fn call(
     path: &str,
     bytes: &[u8],
 ) -> Result<Vec<u8>, CallError> {
-    let mut response = match send(&stub(env, binding, name)?, path, bytes).await {
-        // A stub that has failed stays broken: the second try takes a new one.
-        Err(error) if worth_another_try(&error) => {
-            send(&stub(env, binding, name)?, path, bytes).await?
-        }
-        outcome => outcome?,
-    };
-    let status = response.status_code();
-    if status != 200 {
-        return Err(CallError::Failed(status));
+    let sending = send(env, binding, name, path, Uint8Array::from(bytes));
+    let answer = JsFuture::from(sending).await.map_err(Error::from)?;
+    match answer.dyn_into::<Uint8Array>() {
+        Ok(bytes) => Ok(bytes.to_vec()),
+        Err(status) => Err(CallError::Failed(status_of(&status))),
     }
-    Ok(response.bytes().await?)
 }
 
-fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Error> {
-    env.durable_object(binding)?.get_by_name(name)
-}
-
-async fn send(stub: &Stub, path: &str, bytes: &[u8]) -> Result<Response, Error> {
-    let url = ["https://object", path].concat();
-    let request = request::build("POST", &url, Headers::new(), Some(bytes))?;
-    stub.fetch_with_request(request).await
-}
-
-/// The platform marks errors that a second call may cure; an overloaded object
-/// must not be called again.
-fn worth_another_try(error: &Error) -> bool {
-    let Error::UnknownJsError { original, .. } = error else {
-        return false;
-    };
-    let says = |name: &str| {
-        Reflect::get(original, &name.into()).is_ok_and(|value| value.as_bool() == Some(true))
-    };
-    says("retryable") && !says("overloaded")
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a status has three digits"
+)]
+fn status_of(number: &JsValue) -> u16 {
+    number.as_f64().unwrap_or_default() as u16
 }

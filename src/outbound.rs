@@ -1,9 +1,7 @@
 //! One request to an origin: performs what the core has decided, within the
 //! destination's time, and reports what came of it.
 
-use crate::{body, clock, log, request};
-use futures_util::future::{self, Either};
-use std::pin::pin;
+use crate::{clock, log};
 use tram_core::{
     alert::{Alert, TRIES_AFTER},
     delivery::{Answer, Failure, Job, Response, Verdict},
@@ -12,7 +10,11 @@ use tram_core::{
     relay::{self, Outgoing},
     webhook::Webhook,
 };
-use worker::{AbortController, AbortSignal, Delay, Fetch, Headers, Request, Result};
+use wasm_bindgen::{JsCast, prelude::wasm_bindgen};
+use worker::{
+    Delay,
+    js_sys::{Array, Promise, Uint8Array, futures::JsFuture},
+};
 
 /// Makes one attempt of `job`; `None` when its destination is configured no more.
 pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> Option<Verdict> {
@@ -76,54 +78,68 @@ pub(crate) async fn alert(webhook: &Webhook, alert: &Alert, url: &str, station: 
     }
 }
 
+#[wasm_bindgen(module = "/src/outbound.js")]
+extern "C" {
+    /// See there.
+    fn exchange(
+        method: &str,
+        url: &str,
+        fields: Array,
+        sent: Option<Uint8Array>,
+        timeout: u32,
+        limit: u32,
+    ) -> Promise;
+
+    /// What it resolves to.
+    type Exchanged;
+
+    #[wasm_bindgen(method, getter)]
+    fn status(this: &Exchanged) -> u16;
+
+    #[wasm_bindgen(method, getter, js_name = retryAfter)]
+    fn retry_after(this: &Exchanged) -> Option<String>;
+
+    #[wasm_bindgen(method, getter)]
+    fn body(this: &Exchanged) -> Vec<u8>;
+
+    #[wasm_bindgen(method, getter)]
+    fn late(this: &Exchanged) -> bool;
+
+    #[wasm_bindgen(method, getter)]
+    fn failure(this: &Exchanged) -> Option<String>;
+}
+
 /// Sends and reads as much of the answer as is needed.
 async fn send(outgoing: &Outgoing<'_>) -> Result<Answer, Failure> {
-    let abort = AbortController::default();
-    let answer = exchange(outgoing, &abort.signal()).await;
-    // Whatever of the answer is unread is not wanted: free the connection.
-    abort.abort();
-    answer
-}
-
-/// One time-out for all of it. Once there is a status, running out of time ends the
-/// body and not the answer: what a body without an end means is the core's to say.
-async fn exchange(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Result<Answer, Failure> {
-    let request = Fetch::Request(build(outgoing).map_err(connection)?);
-    let mut time_out = pin!(Delay::from(outgoing.timeout));
-    let sent = pin!(request.send_with_signal(signal));
-    let mut response = match future::select(sent, time_out.as_mut()).await {
-        Either::Left((response, _)) => response.map_err(connection)?,
-        Either::Right(_) => return Err(Failure::Timeout),
-    };
-    let retry_after = response.headers().get("retry-after").ok().flatten();
-    let mut body = Vec::new();
-    let body_incomplete = match response.stream() {
-        Ok(mut stream) => {
-            let gathering = pin!(body::gather(&mut stream, outgoing.read_limit, &mut body));
-            match future::select(gathering, time_out).await {
-                Either::Left((gathered, _)) => gathered.err().map(connection),
-                Either::Right(_) => Some(Failure::Timeout),
-            }
-        }
-        // A response without a body has no stream.
-        Err(_) => None,
-    };
-    Ok(Answer {
-        status: response.status_code(),
-        retry_after,
-        body,
-        body_incomplete,
-    })
-}
-
-fn build(outgoing: &Outgoing<'_>) -> Result<Request> {
-    let headers = Headers::new();
+    let fields = Array::new();
     for (name, value) in &outgoing.headers {
-        headers.append(name, value)?;
+        fields.push(&name.as_str().into());
+        fields.push(&value.as_str().into());
     }
-    request::build(&outgoing.method, &outgoing.url, headers, outgoing.body)
-}
-
-fn connection(error: worker::Error) -> Failure {
-    Failure::Connection(error.to_string())
+    let exchanging = exchange(
+        &outgoing.method,
+        &outgoing.url,
+        fields,
+        outgoing.body.map(Uint8Array::from),
+        u32::try_from(outgoing.timeout.as_millis()).unwrap_or(u32::MAX),
+        u32::try_from(outgoing.read_limit).unwrap_or(u32::MAX),
+    );
+    let exchanged: Exchanged = match JsFuture::from(exchanging).await {
+        Ok(exchanged) => exchanged.unchecked_into(),
+        Err(error) => return Err(Failure::Connection(worker::Error::from(error).to_string())),
+    };
+    let failure = if exchanged.late() {
+        Some(Failure::Timeout)
+    } else {
+        exchanged.failure().map(Failure::Connection)
+    };
+    match (exchanged.status(), failure) {
+        (0, failure) => Err(failure.unwrap_or(Failure::Timeout)),
+        (status, body_incomplete) => Ok(Answer {
+            status,
+            retry_after: exchanged.retry_after(),
+            body: exchanged.body(),
+            body_incomplete,
+        }),
+    }
 }
