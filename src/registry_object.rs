@@ -126,10 +126,7 @@ impl Registry {
                 return Ok(());
             }
             let calls = visits.iter().map(|visit| self.visit(visit));
-            for (visit, next) in visits
-                .iter()
-                .zip(join::all(calls).await)
-            {
+            for (visit, next) in visits.iter().zip(join::all(calls).await) {
                 // One that did not answer is visited in the next round.
                 if let Some(next) = next {
                     self.with(|core, db| Ok(core.visited(db, visit, next, clock::now())?))?;
@@ -169,8 +166,7 @@ impl Registry {
     async fn push_all(&self) -> Result<Vec<WebhookId>, Trouble> {
         loop {
             let pushes = self.with(|core, db| Ok(core.pending_pushes(db, PUSHES)?))?;
-            let told =
-                join::all(pushes.iter().map(|push| self.tell(push))).await;
+            let told = join::all(pushes.iter().map(|push| self.tell(push))).await;
             let mut untold = Vec::new();
             for (push, told) in pushes.iter().zip(told) {
                 if told {

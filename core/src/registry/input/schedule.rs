@@ -103,9 +103,7 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Retry> {
 }
 
 fn seconds(fields: &Object<'_>, name: &str, mistakes: &mut Mistakes) -> Option<f64> {
-    fields
-        .need(name, mistakes)?
-        .number(0, MAX_DELAY, mistakes)
+    fields.need(name, mistakes)?.number(0, MAX_DELAY, mistakes)
 }
 
 fn attempts(fields: &Object<'_>, mistakes: &mut Mistakes) -> Option<u32> {
