@@ -37,6 +37,7 @@ extern "C" {
 pub(crate) struct SqlDatabase {
     storage: ObjectStorage,
     written: Cell<u64>,
+    read: Cell<u64>,
 }
 
 impl SqlDatabase {
@@ -45,6 +46,7 @@ impl SqlDatabase {
         Self {
             storage: JsValue::from(state.storage().as_raw()).unchecked_into(),
             written: Cell::new(0),
+            read: Cell::new(0),
         }
     }
 
@@ -54,9 +56,15 @@ impl SqlDatabase {
         self.written.get()
     }
 
-    fn count(&self, rows: u64) {
-        self.written.set(self.written.get().saturating_add(rows));
+    /// Rows read so far as the platform bills them.
+    #[allow(dead_code, reason = "the Worker that runs the SQL suite reads it")]
+    pub(crate) fn rows_read(&self) -> u64 {
+        self.read.get()
     }
+}
+
+fn count(rows: &Cell<u64>, more: u32) {
+    rows.set(rows.get().saturating_add(more.into()));
 }
 
 #[expect(
@@ -156,10 +164,12 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// The rows, and how many were written.
-fn unpack(packed: &[u8]) -> Result<(Vec<Row>, usize), DatabaseError> {
+/// The rows, and how many were written and read.
+fn unpack(packed: &[u8]) -> Result<(Vec<Row>, u32, u32), DatabaseError> {
     let mut packed = Packed(packed);
-    let (Some(written), Some(columns)) = (packed.size(), packed.size()) else {
+    let (Some(written), Some(read), Some(columns)) =
+        (packed.chunk(), packed.chunk(), packed.size())
+    else {
         return Err(DatabaseError::Unexpected(0));
     };
     let mut rows = Vec::new();
@@ -170,14 +180,15 @@ fn unpack(packed: &[u8]) -> Result<(Vec<Row>, usize), DatabaseError> {
         }
         rows.push(Row(row));
     }
-    Ok((rows, written))
+    Ok((rows, u32::from_le_bytes(written), u32::from_le_bytes(read)))
 }
 
 impl Database for SqlDatabase {
     fn run(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, DatabaseError> {
         let answer = statement(&self.storage, sql, &pack(parameters)?).map_err(thrown)?;
-        let (rows, written) = unpack(&answer)?;
-        self.count(u64::try_from(written).unwrap_or(u64::MAX));
+        let (rows, written, read) = unpack(&answer)?;
+        count(&self.written, written);
+        count(&self.read, read);
         Ok(rows)
     }
 
@@ -185,7 +196,7 @@ impl Database for SqlDatabase {
         // The write is buffered at once; were it to fail, the output gate would hold
         // back every answer, so its promise need not be awaited.
         let _ = self.storage.set_alarm(millis(at)).map_err(thrown)?;
-        self.count(1);
+        count(&self.written, 1);
         Ok(())
     }
 

@@ -66,14 +66,15 @@ function write(value) {
   }
 }
 
-// Rows written (4 bytes), columns (4 bytes), and the values of the rows one after the
+// Rows written, rows read and columns (4 bytes each), and the values of the rows one after the
 // other. Throws what the database throws.
 export function statement(storage, sql, packed) {
   const cursor = storage.sql.exec(sql, ...parameters(packed));
-  end = 8;
+  end = 12;
   for (const row of cursor.raw()) row.forEach(write);
   view.setUint32(0, cursor.rowsWritten, true);
-  view.setUint32(4, cursor.columnNames.length, true);
+  view.setUint32(4, cursor.rowsRead, true);
+  view.setUint32(8, cursor.columnNames.length, true);
   const rows = out.subarray(0, end);
   // What a large result needed is not kept.
   if (out.length > 262144) {

@@ -276,7 +276,7 @@ pub enum MailboxRequest {
 pub enum MailboxReply {
     /// Done.
     Done,
-    /// A page.
+    /// What yesterday's Mailbox calls a [`Page`](Self::Page): full unless it is the last.
     Events(ShownEvents),
     /// One event: the JSON that it is shown as.
     Event(String),
@@ -310,6 +310,8 @@ pub enum MailboxReply {
     Stats(Stats),
     /// Another resend of many is under way: this one was not taken.
     Busy,
+    /// A page, which may end before it is full.
+    Page(ShownEvents),
 }
 
 /// A page of one Mailbox's events, newest first. What is shown of each is written
@@ -319,7 +321,8 @@ pub struct ShownEvents {
     /// The events, each the JSON that it is shown as, with their ids, by which pages
     /// are merged.
     pub data: Vec<(EventId, String)>,
-    /// Where the next page begins, when there is more: give it as `before`.
+    /// Where the next page begins, when there may be more: give it as `before`. All that
+    /// match from here on are in `data`.
     pub next: Option<EventId>,
 }
 
@@ -527,6 +530,17 @@ mod tests {
             "0105025b5d"
         );
         assert_eq!(pinned(to_bytes(&MailboxReply::Unconfigured)), "0106");
+        let page = ShownEvents {
+            data: Vec::new(),
+            next: None,
+        };
+        assert_eq!(
+            pinned(to_bytes(&MailboxReply::Events(page.clone()))),
+            "01010000"
+        );
+        // Not the same: who does not know that a page may end before it is full must
+        // not take it for a full one.
+        assert_eq!(pinned(to_bytes(&MailboxReply::Page(page))), "010d0000");
         let refused = Refused {
             at: crate::time::Timestamp::from_millis(1_795_158_000_123),
             json: "{}".into(),

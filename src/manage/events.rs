@@ -6,12 +6,12 @@ use crate::{answers, clock, glance, join, objects, tallies};
 use tram_core::{
     ids::{Sequence, WebhookId},
     mailbox::{
-        merge::{MOST_MAILBOXES, events_json, merge, resend_body},
+        merge::{MOST_MAILBOXES, asked_at_once, events_json, merge, resend_body},
         metrics,
         stats::Stats,
         view::EventQuery,
     },
-    messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest},
+    messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, ShownEvents},
     problem::{FieldError, Problem},
     query,
     webhook::Webhook,
@@ -22,20 +22,24 @@ impl Manager<'_> {
         let query = query::events(self.query())?;
         let mailboxes = self.mailboxes(&query).await?;
         let request = MailboxRequest::List(query.clone());
-        let asked = mailboxes
-            .iter()
-            .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
-        let mut pages = Vec::new();
-        for reply in join::all(asked).await {
-            match reply? {
-                MailboxReply::Events(page) => pages.push(page),
-                // Nothing has ever come to this shard.
-                MailboxReply::NotFound => {}
-                other => return Err(unexpected(other)),
+        let per_page = usize::try_from(query.per_page).unwrap_or(1);
+        let mut merged = ShownEvents::default();
+        for some in mailboxes.chunks(asked_at_once(&query)) {
+            let asked = some
+                .iter()
+                .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
+            for reply in join::all(asked).await {
+                match reply? {
+                    MailboxReply::Page(page) | MailboxReply::Events(page) => {
+                        merge(&mut merged, page, per_page);
+                    }
+                    // Nothing has ever come to this shard.
+                    MailboxReply::NotFound => {}
+                    other => return Err(unexpected(other)),
+                }
             }
         }
-        let page = merge(pages, usize::try_from(query.per_page).unwrap_or(1));
-        Ok(answers::json_text(200, events_json(&page)))
+        Ok(answers::json_text(200, events_json(&merged)))
     }
 
     /// The Mailboxes that a list must ask.

@@ -483,3 +483,40 @@ fn no_secret_is_ever_shown_again_or_logged() {
         assert!(!log.contains(secret), "{secret} in the log");
     }
 }
+
+#[test]
+fn a_search_goes_on_where_a_page_ended() {
+    let (station, origin) = (Station::start(), Origin::start());
+    let webhook = casso(&station, &origin, 2);
+    // Nothing is relayed, so that all are pending.
+    let pause = format!("/webhooks/{}/pause", webhook.id);
+    station.api_expecting(200, "POST", &pause, None);
+    // Each shard gets more than one page looks at.
+    let wanted = [7, 1_204].map(|number| {
+        let sent = station.send_transaction(&webhook, number);
+        for batch in 0..12 {
+            let first = number * 1_000_000 + batch * 100;
+            let numbers: Vec<u64> = (first..first + 100).collect();
+            let answer = station.post_transactions(&webhook, &numbers);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        sent
+    });
+    for filter in ["q=FT000007", "q=ft001204&status=pending", "event=nothing"] {
+        let (mut found, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+        loop {
+            let (page, next) = list(&station, &format!("{filter}&per_page=5{cursor}"));
+            found.extend(page.iter().map(id));
+            pages += 1;
+            let Some(next) = next else { break };
+            cursor = format!("&cursor={next}");
+        }
+        let expected: Vec<String> = match filter {
+            "q=FT000007" => vec![wanted[0].clone()],
+            "event=nothing" => vec![],
+            _ => vec![wanted[1].clone()],
+        };
+        assert_eq!(found, expected, "{filter}");
+        assert!((2..=4).contains(&pages), "{filter}: {pages} pages");
+    }
+}

@@ -1,6 +1,6 @@
 //! The Mailbox's statements inside a real Durable Object: every case of the core's
 //! SQL suite, through the very shim that the station uses, and the rows that the
-//! platform would bill, counted where it counts them.
+//! platform would bill, written and read, counted where it counts them.
 
 use tram_tests::Station;
 
@@ -42,5 +42,26 @@ fn no_more_rows_are_written_than_are_paid_for() {
         assert_eq!(answer.status, 200, "{scenario}: {}", answer.text());
         let rows: u64 = answer.text().parse().expect("a number");
         assert!(rows <= most, "{scenario}: {rows} rows instead of {most}");
+    }
+}
+
+#[test]
+fn a_page_reads_no_more_rows_than_it_says() {
+    let suite = Station::sql_suite().start();
+    // Of the 3,000 that are stored a thousand are looked at, once to find where a
+    // window ends (there are four) and once to look through it.
+    for (list, most) in [
+        ("page", 42),
+        ("delivered", 63),
+        ("pending", 35),
+        ("failed", 2_004),
+        ("none", 2_004),
+    ] {
+        let answer = suite
+            .client()
+            .send("GET", &format!("/read/{list}"), &[], b"");
+        assert_eq!(answer.status, 200, "{list}: {}", answer.text());
+        let rows: u64 = answer.text().parse().expect("a number");
+        assert!(rows <= most, "{list}: {rows} rows instead of {most}");
     }
 }

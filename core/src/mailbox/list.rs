@@ -4,8 +4,8 @@ use super::{
     Mailbox, MailboxError,
     deliveries::{Deliveries, History, Record, State},
     payload::Payload,
-    sql,
-    view::{AttemptView, DeliveryView, EventPage, EventQuery, EventView},
+    scan, sql,
+    view::{AttemptView, DeliveryView, EventQuery, EventView, PAGE_BYTES},
     waiting,
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     delivery::Attempt,
     event::Envelope,
     ids::{EventId, Sequence},
+    messages::ShownEvents,
     refusals,
     secret::Secret,
     time::Timestamp,
@@ -20,8 +21,6 @@ use crate::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{collections::BTreeMap, time::Duration};
-
-const COLUMNS: &str = "seq, status, test, conflicts, key, name, object_id, summary, deliveries";
 
 /// Later than any clock of ours.
 const END_OF_TIME: Timestamp = Timestamp::from_millis(i64::MAX);
@@ -36,39 +35,57 @@ struct Told {
 impl Mailbox {
     /// A page of events, newest first. Text is found in any ASCII case.
     ///
+    /// It may hold fewer than were asked for, even none, and say where the next one
+    /// begins: so many are looked at and so much is shown at once, and no more.
+    ///
     /// # Errors
     /// When the database fails.
-    pub fn list(&self, db: &impl Database, query: &EventQuery) -> Result<EventPage, MailboxError> {
+    pub fn list(
+        &self,
+        db: &impl Database,
+        query: &EventQuery,
+    ) -> Result<ShownEvents, MailboxError> {
+        self.page(db, query, scan::MOST_LOOKED_AT)
+    }
+
+    /// [`list`](Self::list), looking at so many.
+    pub(super) fn page(
+        &self,
+        db: &impl Database,
+        query: &EventQuery,
+        most: usize,
+    ) -> Result<ShownEvents, MailboxError> {
+        let mut page = ShownEvents::default();
         let Some(config) = &self.config else {
-            return Ok(EventPage::default());
+            return Ok(page);
         };
         if query.webhook_id.is_some_and(|id| id != config.id) {
-            return Ok(EventPage::default());
+            return Ok(page);
         }
         let per_page = usize::try_from(query.per_page.clamp(1, 100)).unwrap_or(100);
-        let mut sql = ["SELECT ", COLUMNS, " FROM events WHERE seq < ?"].concat();
-        let mut values = vec![sql::sequence(self.upper_bound(config, query))];
-        narrow(query, &mut sql, &mut values);
-        sql.push_str(" ORDER BY seq DESC LIMIT ?");
-        values.push(sql::size(per_page.saturating_add(1)));
-
-        let rows = db.run(&sql, &values)?;
-        let data = rows
-            .iter()
-            .take(per_page)
-            .map(|row| {
-                let (mut view, told) = self.view(db, config, row)?;
-                if query.include_attempts {
-                    view.deliveries = Some(deliveries(config, told));
-                }
-                Ok(view)
-            })
-            .collect::<Result<Vec<_>, MailboxError>>()?;
-        let next = data
-            .last()
-            .filter(|_| rows.len() > per_page)
-            .map(|last| last.id);
-        Ok(EventPage { data, next })
+        let below = self.upper_bound(config, query);
+        let found = self.find(db, query, below, per_page.saturating_add(1), most)?;
+        let mut bytes = 0_usize;
+        for event in found.events {
+            let Some((mut view, told)) = self.view(db, config, event)? else {
+                continue;
+            };
+            if query.include_attempts {
+                view.deliveries = Some(deliveries(config, told));
+            }
+            let shown = view.shown()?;
+            bytes = bytes.saturating_add(shown.len());
+            let is_full = page.data.len() >= per_page || bytes > PAGE_BYTES;
+            if let Some((last, _)) = page.data.last().filter(|_| is_full) {
+                page.next = Some(*last);
+                return Ok(page);
+            }
+            page.data.push((view.id, shown));
+        }
+        page.next = found
+            .down_to
+            .map(|event| Self::event_id(config, self.shard, event));
+        Ok(page)
     }
 
     /// One event, whole; `None` when there is none. Credentials among its headers
@@ -84,14 +101,9 @@ impl Mailbox {
         let Some(config) = &self.config else {
             return Ok(None);
         };
-        let rows = db.run(
-            &["SELECT ", COLUMNS, " FROM events WHERE seq = ?"].concat(),
-            &[sql::sequence(event)],
-        )?;
-        let Some(row) = rows.first() else {
+        let Some((mut view, told)) = self.view(db, config, event)? else {
             return Ok(None);
         };
-        let (mut view, told) = self.view(db, config, row)?;
         view.deliveries = Some(deliveries(config, told));
         let payload = db.run(
             "SELECT envelope, body FROM events WHERE seq = ?",
@@ -140,12 +152,19 @@ impl Mailbox {
         &self,
         db: &impl Database,
         config: &Webhook,
-        row: &Row,
-    ) -> Result<(EventView, Vec<Told>), MailboxError> {
-        let event = sql::read_sequence(row, 0)?;
+        event: Sequence,
+    ) -> Result<Option<(EventView, Vec<Told>)>, MailboxError> {
+        let rows = db.run(
+            "SELECT status, test, conflicts, key, name, object_id, summary, deliveries
+             FROM events WHERE seq = ?",
+            &[sql::sequence(event)],
+        )?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
         // One that cannot be read must not hide the others, nor itself.
         let stored: Deliveries =
-            sql::read_json(row, 8, "an event's deliveries").unwrap_or_default();
+            sql::read_json(row, 7, "an event's deliveries").unwrap_or_default();
         let told = stored
             .0
             .into_iter()
@@ -168,24 +187,24 @@ impl Mailbox {
             id: Self::event_id(config, self.shard, event),
             webhook_id: config.id,
             provider: config.provider.clone(),
-            event: row.optional(5, Row::text)?.map(str::to_owned),
-            object_id: row.optional(6, Row::text)?.map(str::to_owned),
-            key: hex::encode(row.blob(4)?),
+            event: row.optional(4, Row::text)?.map(str::to_owned),
+            object_id: row.optional(5, Row::text)?.map(str::to_owned),
+            key: hex::encode(row.blob(3)?),
             received_at: event.at().to_rfc3339(),
-            status: sql::read_status(row, 1)?,
-            test: row.integer(2)? != 0,
-            conflicts: sql::read_count(row, 3)?,
+            status: sql::read_status(row, 0)?,
+            test: row.integer(1)? != 0,
+            conflicts: sql::read_count(row, 2)?,
             attempts,
             last_status_code: last.and_then(|attempt| attempt.status_code),
             next_attempt_at: next.map(Timestamp::to_rfc3339),
-            summary: sql::read_json(row, 7, "an event's summary").unwrap_or_default(),
+            summary: sql::read_json(row, 6, "an event's summary").unwrap_or_default(),
             headers: None,
             query: None,
             body: None,
             body_base64: None,
             deliveries: None,
         };
-        Ok((view, told))
+        Ok(Some((view, told)))
     }
 
     fn told(
@@ -233,6 +252,11 @@ fn deliveries(config: &Webhook, told: Vec<Told>) -> Vec<DeliveryView> {
                 .collect(),
         })
         .collect()
+}
+
+/// Whether more than a time is asked for: no index finds it.
+pub(super) const fn is_selective(query: &EventQuery) -> bool {
+    query.status.is_some() || query.event.is_some() || query.q.is_some()
 }
 
 /// Adds what the query asks for to a statement that has a WHERE.

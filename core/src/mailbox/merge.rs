@@ -1,5 +1,6 @@
 //! One list out of many Mailboxes: newest first, with one cursor for all.
 
+use super::view::{EventQuery, PAGE_BYTES};
 use crate::ids::DestinationId;
 use crate::messages::ShownEvents;
 use crate::problem::{FieldError, Problem};
@@ -7,19 +8,37 @@ use crate::problem::{FieldError, Problem};
 /// Mailboxes that one list may ask. Beyond it a list must name its webhook.
 pub const MOST_MAILBOXES: usize = 40;
 
-/// Merges pages, each newest first, into one of at most `per_page` events.
+/// Mailboxes that are asked for their pages at once. With all attempts a page may be
+/// large: few of them are held.
 #[must_use]
-pub fn merge(pages: Vec<ShownEvents>, per_page: usize) -> ShownEvents {
-    let more_behind = pages.iter().any(|page| page.next.is_some());
-    let mut data: Vec<_> = pages.into_iter().flat_map(|page| page.data).collect();
-    data.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
-    let more_here = data.len() > per_page;
-    data.truncate(per_page);
-    let next = data
-        .last()
-        .map(|(id, _)| *id)
-        .filter(|_| more_here || more_behind);
-    ShownEvents { data, next }
+pub const fn asked_at_once(query: &EventQuery) -> usize {
+    if query.include_attempts { 4 } else { 64 }
+}
+
+/// Merges a page of one more Mailbox, newest first, into one of at most `per_page`
+/// events. What lies beyond the place where any of them ended is left to the next page:
+/// there may be more before it.
+pub fn merge(merged: &mut ShownEvents, page: ShownEvents, per_page: usize) {
+    merged.next = merged.next.max(page.next);
+    merged.data.extend(page.data);
+    merged
+        .data
+        .sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+    let known = merged
+        .data
+        .partition_point(|(id, _)| Some(*id) >= merged.next);
+    merged.data.truncate(known);
+    let mut bytes = 0_usize;
+    let fitting = merged.data.iter().take(per_page).take_while(|(_, event)| {
+        let is_first = bytes == 0;
+        bytes = bytes.saturating_add(event.len());
+        is_first || bytes <= PAGE_BYTES
+    });
+    let fitting = fitting.count();
+    if fitting < merged.data.len() {
+        merged.data.truncate(fitting);
+        merged.next = merged.data.last().map(|(id, _)| *id);
+    }
 }
 
 /// The body of `GET /events`.
@@ -94,17 +113,58 @@ mod tests {
         page.data.iter().map(|(id, _)| *id).collect()
     }
 
+    fn merged(pages: Vec<ShownEvents>, per_page: usize) -> ShownEvents {
+        let mut merged = ShownEvents::default();
+        for page in pages {
+            merge(&mut merged, page, per_page);
+        }
+        merged
+    }
+
     #[test]
     fn pages_of_many_mailboxes_become_one_in_the_order_of_time() {
         let (a, b, c, d) = (event(9, 1), event(8, 2), event(7, 1), event(6, 2));
-        let merged = merge(vec![page(&[a, c], None), page(&[b, d], None)], 4);
+        let merged = merged(vec![page(&[a, c], None), page(&[b, d], None)], 4);
         assert_eq!((ids(&merged), merged.next), (vec![a, b, c, d], None));
-        let merged = merge(vec![page(&[a, c], None), page(&[b, d], None)], 3);
+        let merged = self::merged(vec![page(&[a, c], None), page(&[b, d], None)], 3);
         assert_eq!((ids(&merged), merged.next), (vec![a, b, c], Some(c)));
         // A Mailbox has more than it was asked for.
-        let merged = merge(vec![page(&[a], Some(a)), page(&[], None)], 1);
+        let merged = self::merged(vec![page(&[a], Some(a)), page(&[], None)], 1);
         assert_eq!((ids(&merged), merged.next), (vec![a], Some(a)));
-        assert_eq!(merge(vec![], 5).next, None);
+        assert_eq!(self::merged(vec![], 5).next, None);
+    }
+
+    #[test]
+    fn what_lies_beyond_the_place_where_one_stopped_looking_comes_later() {
+        let (a, b, c, d) = (event(9, 1), event(8, 2), event(7, 1), event(6, 2));
+        let stopped = page(&[], Some(b));
+        for pages in [
+            vec![page(&[a, c, d], None), stopped.clone()],
+            vec![stopped.clone(), page(&[a, c, d], None)],
+            vec![page(&[a], Some(c)), stopped.clone()],
+        ] {
+            let merged = merged(pages, 5);
+            assert_eq!((ids(&merged), merged.next), (vec![a], Some(b)));
+        }
+        // Nothing is found yet, and there is more to look through.
+        let merged = merged(vec![stopped, page(&[d], None)], 5);
+        assert_eq!((ids(&merged), merged.next), (vec![], Some(b)));
+    }
+
+    #[test]
+    fn a_page_has_an_end_in_bytes_but_at_least_one_event() {
+        let (a, b, c) = (event(9, 1), event(8, 2), event(7, 1));
+        let large = |events: &[EventId], bytes: usize| ShownEvents {
+            data: events.iter().map(|id| (*id, "x".repeat(bytes))).collect(),
+            next: None,
+        };
+        let merged = merged(vec![large(&[b], PAGE_BYTES * 2), large(&[a], 9)], 5);
+        assert_eq!((ids(&merged), merged.next), (vec![a], Some(a)));
+        let merged = self::merged(vec![large(&[b], PAGE_BYTES * 2), large(&[c], 9)], 5);
+        assert_eq!((ids(&merged), merged.next), (vec![b], Some(b)));
+        let half = PAGE_BYTES / 2;
+        let merged = self::merged(vec![large(&[a, b], half), large(&[c], half)], 5);
+        assert_eq!((ids(&merged), merged.next), (vec![a, b], Some(b)));
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod refusals;
 mod removed;
 mod resend;
 mod resend_all;
+mod scan;
 mod schema;
 mod sql;
 pub mod trial;
@@ -345,7 +346,7 @@ impl Mailbox {
                 self.retire(db, webhook)?;
                 MailboxReply::Done
             }
-            MailboxRequest::List(query) => MailboxReply::Events(self.list(db, &query)?.shown()?),
+            MailboxRequest::List(query) => MailboxReply::Page(self.list(db, &query)?),
             MailboxRequest::Get(sequence) => match self.get(db, sequence)? {
                 Some(event) => MailboxReply::Event(event.shown()?),
                 None => MailboxReply::NotFound,

@@ -5,7 +5,6 @@ use crate::{
     delivery::{Attempt, Status},
     event::Summary,
     ids::{DestinationId, EventId, WebhookId},
-    messages::ShownEvents,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,32 +33,9 @@ pub struct EventQuery {
     pub include_attempts: bool,
 }
 
-/// A page of one Mailbox's events, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventPage {
-    /// The events.
-    pub data: Vec<EventView>,
-    /// Where the next page begins, when there is more: give it as `before`.
-    pub next: Option<EventId>,
-}
-
-impl EventPage {
-    /// As it crosses to the Worker.
-    ///
-    /// # Errors
-    /// When an event cannot be written as JSON.
-    pub fn shown(&self) -> Result<ShownEvents, MailboxError> {
-        let shown = |event: &EventView| Ok((event.id, event.shown()?));
-        Ok(ShownEvents {
-            data: self
-                .data
-                .iter()
-                .map(shown)
-                .collect::<Result<_, MailboxError>>()?,
-            next: self.next,
-        })
-    }
-}
+/// What a page shows is at most so large, unless its first event alone is larger: an
+/// event with all its attempts may be a megabyte.
+pub(super) const PAGE_BYTES: usize = 1 << 20;
 
 /// An event as the API shows it. Fields that only a single event shows are absent
 /// in a list.

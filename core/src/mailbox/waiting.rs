@@ -115,6 +115,55 @@ pub(super) fn queued_by(
     .collect()
 }
 
+/// Events from one on, and before another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) from: Sequence,
+    pub(super) below: Sequence,
+}
+
+/// The place within a span above which each of the destinations has a share of `n`
+/// rows at most (or one); `None` when all of them are.
+pub(super) fn nth_of_each(
+    db: &impl Database,
+    destinations: &[DestinationId],
+    span: Span,
+    n: usize,
+) -> Result<Option<Sequence>, MailboxError> {
+    let share = n.checked_div(destinations.len()).unwrap_or(n);
+    let mut place = None;
+    for destination in destinations {
+        let rows = db.run(
+            "SELECT seq FROM waiting WHERE destination = ? AND seq < ? AND seq >= ?
+             ORDER BY seq DESC LIMIT 1 OFFSET ?",
+            &[
+                sql::destination(*destination),
+                sql::sequence(span.below),
+                sql::sequence(span.from),
+                sql::size(share.saturating_sub(1)),
+            ],
+        )?;
+        if let Some(row) = rows.first() {
+            place = place.max(Some(sql::read_sequence(row, 0)?));
+        }
+    }
+    Ok(place)
+}
+
+/// The beginning of a statement for the events of a span (its end, its beginning) that
+/// wait for one of the destinations.
+pub(super) fn events(destinations: &[DestinationId]) -> String {
+    let mut sql = "SELECT seq FROM events WHERE seq IN
+         (SELECT seq FROM waiting WHERE destination IN (''"
+        .to_owned();
+    for destination in destinations {
+        // Letters and digits: nothing to escape. As parameters they could be too many.
+        sql.extend([",'", &destination.to_string(), "'"]);
+    }
+    sql.push_str(") AND seq < ? AND seq >= ?)");
+    sql
+}
+
 /// The first of a destination by arrival: since when it is queued, and its event.
 pub(super) fn oldest(
     db: &impl Database,

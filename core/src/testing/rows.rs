@@ -1,10 +1,11 @@
-//! What things cost: scenarios whose written rows are counted where the platform
-//! counts them, inside a real Durable Object. Alarms count as rows.
+//! What things cost: scenarios whose rows are counted where the platform counts them,
+//! inside a real Durable Object. Alarms count as rows written.
 
 use super::samples::{START, accept, event, refused, verdict, webhook};
 use crate::{
     database::Database,
-    mailbox::Mailbox,
+    delivery::Status,
+    mailbox::{Mailbox, view::EventQuery},
     messages::MailboxRequest,
     time::{MINUTE, Timestamp},
 };
@@ -84,6 +85,63 @@ pub fn run(scenario: &str, db: &impl Database, written: &dyn Fn() -> u64) -> Res
     Ok(written().saturating_sub(before))
 }
 
+/// Events that a list is asked about; all but the oldest five are delivered.
+pub const STORED: usize = 3_000;
+
+/// How many rows a page of the list reads, by `read`, the count of the database so far.
+///
+/// `page`: the newest twenty. `none`: a text that is nowhere. `failed`: a status that
+/// none has. `delivered`: one that nearly all have. `pending`: one that the oldest have.
+///
+/// # Errors
+/// When the database fails, a page shows too little or too much, or there is no such
+/// list.
+pub fn read(list: &str, db: &impl Database, read: &dyn Fn() -> u64) -> Result<u64, String> {
+    let mut query = EventQuery {
+        per_page: 20,
+        ..EventQuery::default()
+    };
+    let expected = match list {
+        "page" => 20,
+        "none" => {
+            query.q = Some("nowhere".to_owned());
+            0
+        }
+        "failed" => {
+            query.status = Some(Status::Failed);
+            0
+        }
+        "delivered" => {
+            query.status = Some(Status::Delivered);
+            20
+        }
+        "pending" => {
+            query.status = Some(Status::Pending);
+            5
+        }
+        other => return Err(["no such list: ", other].concat()),
+    };
+    let mut mailbox = Mailbox::open(db, None, START).map_err(|error| error.to_string())?;
+    mailbox
+        .configure(db, &webhook(1), 0, START)
+        .map_err(|error| error.to_string())?;
+    let mut station = Station {
+        db,
+        mailbox,
+        now: START,
+    };
+    station.stores()?;
+    let before = read();
+    let page = station.mailbox.list(db, &query);
+    let rows = read().saturating_sub(before);
+    let shown = page.map_err(|error| error.to_string())?.data.len();
+    if shown == expected {
+        Ok(rows)
+    } else {
+        Err(format!("{shown} are shown instead of {expected}"))
+    }
+}
+
 struct Station<'a, D> {
     db: &'a D,
     mailbox: Mailbox,
@@ -96,6 +154,18 @@ impl<D: Database> Station<'_, D> {
         event.test = test;
         let taken = self.mailbox.accept(self.db, &accept(vec![event]), self.now);
         taken.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn stores(&mut self) -> Result<(), String> {
+        self.mailbox.woken();
+        self.mailbox.begin_run();
+        for n in 0..STORED {
+            self.comes(&n.to_string(), false)?;
+            self.deliver(if n < 5 { &[400] } else { &[200] })?;
+            // The first are not due again before the last.
+            self.now = self.now.plus(Duration::from_millis(10));
+        }
+        self.ends()
     }
 
     fn refuses(&mut self, count: i64) -> Result<(), String> {

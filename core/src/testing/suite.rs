@@ -496,11 +496,11 @@ fn pages_and_filters(db: &impl Database) -> Outcome {
     }
     let ids = |query: &EventQuery| -> Result<Vec<String>, String> {
         let page = mailbox.list(db, query).map_err(said)?;
-        Ok(page
-            .data
-            .into_iter()
-            .filter_map(|one| one.object_id)
-            .collect())
+        let mut found = Vec::new();
+        for (id, _) in page.data {
+            found.extend(shown(&mailbox, db, id)?.object_id);
+        }
+        Ok(found)
     };
     let mut seen = Vec::new();
     let mut query = EventQuery {

@@ -4,7 +4,7 @@
 //!
 //! `GET /cases` lists the cases; `GET /run/{case}` runs one on an empty database
 //! and answers `ok`, or 500 with what failed; `GET /rows/{scenario}` answers with
-//! the rows a scenario writes.
+//! the rows a scenario writes, `GET /read/{list}` with those that a page reads.
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
@@ -58,6 +58,8 @@ impl DurableObject for Suite {
                 rows::run(scenario, &self.database, &|| self.database.rows_written())
                     .map(|rows| rows.to_string())
             }
+            Some(("read", list)) => rows::read(list, &self.database, &|| self.database.rows_read())
+                .map(|rows| rows.to_string()),
             _ => Err("no such route".to_owned()),
         };
         match outcome {

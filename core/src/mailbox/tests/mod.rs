@@ -12,6 +12,7 @@ mod cost;
 mod ends;
 mod faults;
 mod health;
+mod lists;
 mod meetings;
 mod order;
 mod random;

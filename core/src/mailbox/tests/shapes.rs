@@ -87,7 +87,7 @@ fn an_event_in_a_list() {
             .handle(&rig.db, MailboxRequest::List(query), START)
             .unwrap();
         match reply {
-            MailboxReply::Events(page) => {
+            MailboxReply::Page(page) => {
                 serde_json::from_str::<serde_json::Value>(&events_json(&page)).unwrap()
             }
             other => panic!("not a page: {other:?}"),
