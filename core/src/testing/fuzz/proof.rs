@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// When requests are judged, in Unix seconds.
 pub(super) const AT: i64 = 1_700_000_000;
 /// Good for every provider.
-pub(super) const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u";
+pub(crate) const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u";
 /// Good for every provider, and not the secret.
 pub(super) const OTHER_SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1v";
 
