@@ -2,7 +2,7 @@
 //! the message of each mistake in it. The providers are the real ones.
 
 use super::tests::{entropy, outcome, station};
-use super::{Rules, create};
+use super::{Rules, create, update};
 use crate::{providers, time::Timestamp};
 
 /// The mistakes in a webhook of Casso's that goes to one shop, with these fields: each
@@ -987,4 +987,50 @@ fn messages_never_repeat_a_secret() {
             assert!(!found.join(" ").contains("hunter2"), "{found:?}");
         }
     }
+}
+
+#[test]
+fn a_change_of_provider_says_what_does_not_go_with_it() {
+    let rules = Rules {
+        providers: providers::ALL,
+        station: &station(),
+        now: Timestamp::from_millis(0),
+    };
+    let first = r#"{"provider":"custom","webhook_url":"https://shop.example/","secret":"key of 16 letters",
+        "settings":{"header":"x-s","items":"/a"},"allow_events":["paid"],"retention_days":1}"#;
+    let existing = outcome(create(&rules, first, &mut entropy()))
+        .map(|it| it.webhook)
+        .unwrap_err();
+    assert_eq!(existing[0].0, "/retention_days");
+    let first = first.replace(r#""retention_days":1"#, r#""retention_days":3"#);
+    let existing = outcome(create(&rules, &first, &mut entropy())).unwrap();
+    let change = |body: &str| {
+        let written = update(&rules, &existing.webhook, body, &mut entropy());
+        outcome(written).map(|it| it.webhook).map_err(|mistakes| {
+            let mistakes = mistakes.into_iter();
+            mistakes.map(|(at, _)| at).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(
+        change(r#"{"provider":"casso"}"#).unwrap_err(),
+        ["/settings/header", "/settings/items"]
+    );
+    assert_eq!(
+        change(r#"{"provider":"standard-webhooks","settings":{}}"#).unwrap_err(),
+        ["/retention_days", "/secret"]
+    );
+    assert_eq!(
+        change(r#"{"provider":"sepay-bankhub","settings":{}}"#).unwrap_err(),
+        ["/allow_events"]
+    );
+    // Sent with it, all is well, and everything else stays.
+    let changed = change(
+        r#"{"provider":"sepay-bankhub","settings":{},"allow_events":["BANK_ACCOUNT_LINKED"]}"#,
+    );
+    let changed = changed.unwrap();
+    assert_eq!(changed.secrets, existing.webhook.secrets);
+    assert_eq!(changed.destinations, existing.webhook.destinations);
+    assert_eq!(changed.settings, crate::webhook::Settings::default());
+    let whsec = r#"{"provider":"svix","settings":{},"secret":"whsec_YWJjZGVmZ2hpamtsbW5vcA=="}"#;
+    assert_eq!(change(whsec).unwrap().provider, "svix");
 }

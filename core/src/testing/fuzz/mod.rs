@@ -30,7 +30,7 @@ pub use management::management;
 pub use messages::messages;
 pub use multipart::multipart;
 #[cfg(test)]
-pub(crate) use proof::SECRET;
+pub(crate) use proof::{SECRET, settings};
 pub use signatures::signatures;
 
 /// What runs one input.

@@ -29,7 +29,7 @@ pub(super) fn webhook(provider: &str, settings: Settings, secret: &str) -> Webho
 }
 
 /// Settings with which a provider works that cannot do without any.
-pub(super) fn settings(provider: &str) -> Settings {
+pub(crate) fn settings(provider: &str) -> Settings {
     let settings: Value = match provider {
         "abaha" => json!({"header": "x-abaha"}),
         "custom" => json!({"header": "x-sig", "scheme": "hmac", "signed": "{timestamp}.{body}",
