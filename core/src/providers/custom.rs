@@ -153,7 +153,9 @@ impl Provider for Custom {
                 let token = value.strip_prefix(prefix(settings)).ok_or_else(|| {
                     malformed(name, "it has to begin with the prefix of the settings")
                 })?;
-                if !secret.matches(token.as_bytes()) {
+                // As every scheme of `authorization` has it: the prefix may be `Bearer`
+                // alone. A secret never begins with a blank.
+                if !secret.matches(token.trim_start().as_bytes()) {
                     return Err(Refusal::WrongSecretOrAlteredBody);
                 }
             }
@@ -362,6 +364,11 @@ mod tests {
         assert_eq!(check(bearer(), "abc", "abc"), Err("malformed_header"));
         assert_eq!(check(bearer(), "Bearer", "abc"), Err("malformed_header"));
         assert_eq!(check(json!({}), "abc", "abc"), Err("missing_header"));
+        // As it is often written; what is compared is whole all the same.
+        let bearer = || json!({"header": "x-token", "prefix": "Bearer"});
+        assert_eq!(check(bearer(), "Bearer abc", "abc"), Ok(()));
+        assert_eq!(check(bearer(), "Bearer abcd", "abc"), WRONG);
+        assert_eq!(check(bearer(), "Bearer", "abc"), WRONG);
     }
 
     #[test]

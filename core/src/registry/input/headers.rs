@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 const MAX_FIELDS: usize = 50;
 const MAX_NAME_BYTES: usize = 100;
 const MAX_VALUE_BYTES: usize = 8_192;
+/// Names and values together: many servers take no more than this of a request.
+const MAX_BYTES: usize = 16_384;
 
 /// Set by Trạm itself, as what [`OF_THE_CONNECTION`] lists is by the connection: an
 /// operator who could set them could break the framing or forge what origins trust.
@@ -19,6 +21,7 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<BTreeMap<
         node.wrong(format!("must have at most {MAX_FIELDS} fields"), mistakes);
     }
     let mut headers = BTreeMap::new();
+    let mut total: usize = 0;
     for (name, field) in fields.into_iter().take(MAX_FIELDS) {
         let lower = name.to_ascii_lowercase();
         if let Some(message) = wrong_name(&lower) {
@@ -27,6 +30,9 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<BTreeMap<
         let Some(value) = field.text(mistakes) else {
             continue;
         };
+        total = total
+            .saturating_add(lower.len())
+            .saturating_add(value.len());
         if value.len() > MAX_VALUE_BYTES {
             field.wrong(
                 format!("must have at most {MAX_VALUE_BYTES} bytes"),
@@ -45,6 +51,12 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<BTreeMap<
                 mistakes,
             );
         }
+    }
+    if total > MAX_BYTES {
+        node.wrong(
+            format!("must have at most {MAX_BYTES} bytes in all"),
+            mistakes,
+        );
     }
     Some(headers)
 }

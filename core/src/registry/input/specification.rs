@@ -591,6 +591,14 @@ fn header_fields() {
         mistakes(&long),
         ["/headers/x-a: must have at most 8192 bytes"]
     );
+    let much = "a".repeat(8_189);
+    let fits = format!(r#""headers":{{"x-a":"{much}","x-b":"{much}"}}"#);
+    assert_eq!(mistakes(&fits), [""; 0]);
+    let much = format!(r#""headers":{{"x-a":"{much}","x-b":"{much}","c":""}}"#);
+    assert_eq!(
+        mistakes(&much),
+        ["/headers: must have at most 16384 bytes in all"]
+    );
     let many: Vec<_> = (0..51).map(|n| format!(r#""x-{n}":"a""#)).collect();
     let many = format!(r#""headers":{{"host":"a",{}}}"#, many.join(","));
     assert_eq!(
