@@ -280,7 +280,7 @@ impl Manager<'_> {
         let body = String::from_utf8(self.bytes().await?).map_err(|_| {
             Problem::invalid(vec![FieldError {
                 pointer: String::new(),
-                message: "the body is not UTF-8; send JSON".into(),
+                message: "is not UTF-8: send JSON".into(),
             }])
         })?;
         Ok(Write { body, station })

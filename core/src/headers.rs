@@ -3,6 +3,22 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Set by the connection and not by who sends through it (RFC 9110, section 7.6.1).
+pub(crate) const OF_THE_CONNECTION: [&str; 12] = [
+    "connection",
+    "content-length",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// Header fields in the order they came; names are lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

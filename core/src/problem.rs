@@ -59,7 +59,8 @@ impl Problem {
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
-            [one] => format!("{}: {}", one.pointer, one.message),
+            [one] if one.pointer.is_empty() => ["the body ", &one.message].concat(),
+            [one] => [one.pointer.as_str(), ": ", &one.message].concat(),
             many => format!("{} mistakes; see errors", many.len()),
         };
         Self {
@@ -187,6 +188,12 @@ mod tests {
         assert_eq!(body["type"], "urn:tram:problem:invalid");
         assert_eq!(body["status"], 422);
         assert_eq!(body["errors"][0]["pointer"], "/webhook_url");
+        assert_eq!(body["detail"], "/webhook_url: is missing");
+        let root = Problem::invalid(vec![FieldError {
+            pointer: String::new(),
+            message: "is not JSON".into(),
+        }]);
+        assert_eq!(root.detail, "the body is not JSON");
         assert!(
             serde_json::from_str::<serde_json::Value>(&Problem::webhook_not_found().to_json())
                 .unwrap()

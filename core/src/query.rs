@@ -6,7 +6,8 @@ use crate::{
     ids::{EventId, WebhookId},
     json::Json,
     mailbox::view::EventQuery,
-    problem::{FieldError, Problem},
+    problem::Problem,
+    registry::input::reader::{Mistakes, below, shortened},
     time::Timestamp,
 };
 
@@ -46,7 +47,7 @@ pub fn events(query: &str) -> Result<EventQuery, Problem> {
 /// 422 with every mistake.
 pub fn events_to_resend(query: &str, body: &[u8]) -> Result<(EventQuery, Option<i64>), Problem> {
     let mut parameters = Parameters::read(query, &WISH);
-    parameters.read_object(body, &WISH);
+    parameters.read_object(body);
     let id = |text: &str| text.parse().ok().filter(|id: &i64| *id > 0);
     let wish = parameters.parsed("resend_id", id, "is not a resend_id of an answer");
     if parameters.sent.is_empty() && parameters.mistakes.is_empty() {
@@ -159,17 +160,18 @@ fn status(text: &str) -> Option<Status> {
 /// Decoded parameters and the mistakes found in them.
 struct Parameters {
     sent: Vec<(String, String)>,
-    mistakes: Vec<FieldError>,
-    /// Mistakes are pointed at in the body.
-    in_body: bool,
+    mistakes: Mistakes,
+    /// How many of what was sent came as parameters; the others stood in the body.
+    /// `None` while there is none.
+    in_query: Option<usize>,
 }
 
 impl Parameters {
     fn read(query: &str, known: &[&str]) -> Self {
         let mut parameters = Self {
             sent: Vec::new(),
-            mistakes: Vec::new(),
-            in_body: false,
+            mistakes: Mistakes::default(),
+            in_query: None,
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -199,40 +201,46 @@ impl Parameters {
     }
 
     /// Reads an object of texts as if they were parameters.
-    fn read_object(&mut self, body: &[u8], known: &[&str]) {
+    fn read_object(&mut self, body: &[u8]) {
         let body = body.trim_ascii();
         if body.is_empty() {
             return;
         }
-        self.in_body = true;
+        self.in_query = Some(self.sent.len());
         let Some(object) = Json::parse(body).and_then(Json::object) else {
-            self.mistake("", "is not a JSON object");
+            let message =
+                "is not a JSON object: send one of texts, such as {\"status\":\"failed\"}";
+            self.mistakes.add("", message);
             return;
         };
         for (name, value) in object.iter() {
-            if !known.contains(&name) {
-                let message = ["is not known: use ", &known.join(", ")].concat();
-                self.mistake(name, &message);
+            let at = below("", name);
+            if !WISH.contains(&name) {
+                let message = ["is not known: use ", &WISH.join(", ")].concat();
+                self.mistakes.add(at, message);
             } else if self.sent.iter().any(|(sent, _)| sent == name) {
-                self.mistake(name, "is sent twice: send it once");
+                self.mistakes.add(at, "is sent twice: send it once");
             } else if let Some(text) = value.text() {
                 self.sent.push((name.to_owned(), text));
             } else {
-                self.mistake(name, "must be text");
+                self.mistakes.add(at, "must be text");
             }
         }
     }
 
+    /// Notes a mistake where the field was sent; in the body, when it was not and there
+    /// is one.
     fn mistake(&mut self, name: &str, message: &str) {
-        let sign = match (self.in_body, name) {
-            (false, _) => "?",
-            (true, "") => "",
-            (true, _) => "/",
+        let place = self.sent.iter().position(|(sent, _)| sent == name);
+        let is_in_body = self
+            .in_query
+            .is_some_and(|count| place.is_none_or(|place| place >= count));
+        let pointer = if is_in_body {
+            below("", name)
+        } else {
+            ["?", shortened(name)].concat()
         };
-        self.mistakes.push(FieldError {
-            pointer: [sign, name].concat(),
-            message: message.to_owned(),
-        });
+        self.mistakes.add(pointer, message);
     }
 
     fn get(&self, name: &str) -> Option<String> {
@@ -296,7 +304,7 @@ impl Parameters {
         if self.mistakes.is_empty() {
             Ok(read)
         } else {
-            Err(Problem::invalid(self.mistakes))
+            Err(Problem::invalid(self.mistakes.into_vec()))
         }
     }
 }
@@ -362,6 +370,15 @@ mod tests {
             ("", "{\"x\":\"1\"}", "/x"),
             ("", "{\"status\":\"lost\"}", "/status"),
             ("status=failed", "{\"status\":\"failed\"}", "/status"),
+            (
+                "",
+                "{\"status\":\"failed\",\"status\":\"failed\"}",
+                "/status",
+            ),
+            // Where it was sent, and a name as RFC 6901 writes it.
+            ("status=lost", "{\"q\":\"DH1\"}", "?status"),
+            ("q=DH1", "{\"status\":\"lost\"}", "/status"),
+            ("", "{\"a/b\":\"1\"}", "/a~1b"),
         ] {
             let found = pointers(events_to_resend(query, body.as_bytes()));
             assert_eq!(found, [pointer], "{query} {body}");

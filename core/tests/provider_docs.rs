@@ -3,7 +3,7 @@
 
 #[cfg(test)]
 mod docs {
-    use std::{fmt::Write as _, path::PathBuf, time::Duration};
+    use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, time::Duration};
     use tram_core::{
         providers::{self, About},
         webhook::Retry,
@@ -18,7 +18,69 @@ Written from the provider table in `core/src/providers` (also served as `GET /ap
 Every provider also takes the settings `event_id`, `event_name` and `answer`. A **retry window** is how long after an event the
 provider itself may still send it again; what is remembered of an event outlives it. The **schedule** is how an event is relayed to your
 server when you choose none.
+
+`secret` is what the provider shares with you, or an array of up to three while it is being changed: any of them proves the sender. When
+you send none, one is made and shown once, in the form that the provider takes. `PUT` changes just what is sent: a masked secret as it is
+shown stays what it is, `settings` are replaced as a whole, and what another `provider` cannot work with has to be sent with it: `settings`
+that it takes, a `secret` in its form, the `allow_events` that it has.
 ";
+
+    /// What each setting means, and what is refused when a webhook is saved.
+    const SETTINGS: [(&str, &str); 14] = [
+        (
+            "tolerance_seconds",
+            "greatest age of what is signed with a time, and how far it may lie ahead: 1 to 31,536,000, or `null` for no limit",
+        ),
+        (
+            "header",
+            "the header that carries the credential; not one that the connection sets, such as `Host`",
+        ),
+        (
+            "scheme",
+            "`token` (the header holds the secret itself; the default) or `hmac` (it holds a keyed hash)",
+        ),
+        (
+            "algorithm",
+            "of the hash: `sha1`, `sha256` (default) or `sha512`",
+        ),
+        (
+            "encoding",
+            "how the hash is written: `hex` (default) or `base64`",
+        ),
+        (
+            "prefix",
+            "text before the token or hash in its header, such as `sha256=` or `Bearer `; it cannot begin with a blank",
+        ),
+        (
+            "signed",
+            "what is hashed, put together from `{body}`, `{timestamp}`, `{id}`, `{url}` and `{method}` with any text between; default `{body}`. `{timestamp}` needs `timestamp_header`, `{id}` an `event_id` in a header. What is the same for every request is refused; what leaves out `{body}` is warned of",
+        ),
+        (
+            "url",
+            "what `{url}` stands for when the sender signs another address than it posts to",
+        ),
+        (
+            "timestamp_header",
+            "the header with the Unix time; it is only worth something when `signed` holds `{timestamp}`, else that is warned of",
+        ),
+        ("timestamp_unit", "`s` (default) or `ms`"),
+        (
+            "items",
+            "JSON pointer to the array that is split into one event each, such as `/data`; empty when the body is that array",
+        ),
+        (
+            "event_id",
+            "where the event's id stands: `header:X-Id` or a JSON pointer such as `/data/id` (from the element, where the body is split); an array of up to 8 places is joined. Not the header of the credential",
+        ),
+        (
+            "event_name",
+            "where the event's name stands, likewise; for `event` and `allow_events`",
+        ),
+        (
+            "answer",
+            "`{\"status\": 202, \"body\": \"…\"}` in place of the usual success answer; `status` is a 2xx",
+        ),
+    ];
 
     fn duration(duration: Duration) -> String {
         let seconds = duration.as_secs();
@@ -94,10 +156,25 @@ server when you choose none.
             let about = provider.about();
             writeln!(text, "| `{}` | {} |", about.id, about.name).unwrap();
         }
+        text.push_str("\n| setting | what it says |\n|---|---|\n");
+        for (name, meaning) in SETTINGS {
+            writeln!(text, "| `{name}` | {meaning} |").unwrap();
+        }
         for provider in providers::ALL {
             text.push_str(&section(provider.about()));
         }
         text
+    }
+
+    #[test]
+    fn every_setting_is_said_to_mean_something() {
+        let taken = providers::ALL.iter().flat_map(|p| p.about().settings);
+        let taken = taken.copied().chain(["event_id", "event_name", "answer"]);
+        let said = SETTINGS.iter().map(|(name, _)| *name);
+        assert_eq!(
+            said.collect::<BTreeSet<_>>(),
+            taken.collect::<BTreeSet<_>>()
+        );
     }
 
     #[test]

@@ -199,7 +199,7 @@ mod properties {
                 let _ = providers::facts(*provider, given, &inbound, content);
                 let _ = provider.document(&inbound, content);
                 let _ = provider.resign(&inbound, secret, given, content);
-                let _ = settings::check(*provider, given, &webhook.secrets);
+                let _ = settings::check(*provider, given, &webhook.secrets, &[]);
             }
         }
     }

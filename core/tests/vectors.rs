@@ -194,7 +194,7 @@ mod known_answers {
                 let webhook = webhook(&vector);
                 let secrets = [Secret::new(vector.secret.clone())];
                 assert_eq!(
-                    settings::check(provider, &webhook.settings, &secrets),
+                    settings::check(provider, &webhook.settings, &secrets, &[]),
                     [],
                     "{}",
                     vector.name

@@ -48,12 +48,12 @@ pub fn read(
     body: &[u8],
     now: Timestamp,
 ) -> Result<Question, Problem> {
-    // What is not UTF-8 is not JSON either.
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let value = reader::parse(text).map_err(|mistake| Problem::invalid(vec![mistake]))?;
     let mut mistakes = Mistakes::default();
-    let sent = Node::root(&value).object(&FIELDS, &mut mistakes);
-    let question = sent.map(|sent| question(webhook, base_url, &sent, now, &mut mistakes));
+    let value = reader::parse(body, &mut mistakes);
+    let question = value.and_then(|value| {
+        let sent = Node::root(&value).object(&FIELDS, &mut mistakes)?;
+        Some(question(webhook, base_url, &sent, now, &mut mistakes))
+    });
     question
         .filter(|_| mistakes.is_empty())
         .ok_or_else(|| Problem::invalid(mistakes.into_vec()))

@@ -239,7 +239,7 @@ fn mistakes_are_named_and_nothing_of_them_repeated() {
         &b""[..],
         b"{",
         b"{\"body\":\"\xff\"}",
-        b"{\"at\":1,\"at\":2}",
+        b"{\"body\":\"1\",\"body\":\"2\"}",
     ] {
         let problem = read(&casso(), "", bytes, NOW).unwrap_err();
         assert_eq!((problem.status, problem.errors.len()), (422, 1));

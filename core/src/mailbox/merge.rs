@@ -3,7 +3,8 @@
 use super::view::{EventQuery, PAGE_BYTES};
 use crate::ids::DestinationId;
 use crate::messages::ShownEvents;
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
+use crate::registry::input::reader::{self, Mistakes, Node};
 
 /// Mailboxes that one list may ask. Beyond it a list must name its webhook.
 pub const MOST_MAILBOXES: usize = 40;
@@ -66,26 +67,27 @@ pub fn events_json(page: &ShownEvents) -> String {
 /// # Errors
 /// 422 with what is wrong.
 pub fn resend_body(body: &[u8]) -> Result<Option<DestinationId>, Problem> {
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        #[serde(default)]
-        destination_id: Option<DestinationId>,
-    }
-    let body = body.trim_ascii();
-    if body.is_empty() {
+    if body.trim_ascii().is_empty() {
         return Ok(None);
     }
-    // An array would be read for the fields in their order.
-    let read = body
-        .starts_with(b"{")
-        .then(|| serde_json::from_slice::<Body>(body).ok());
-    read.flatten().map(|body| body.destination_id).ok_or_else(|| {
-        Problem::invalid(vec![FieldError {
-            pointer: String::new(),
-            message: "send nothing, or an object with destination_id alone, such as {\"destination_id\":\"dst_…\"}".into(),
-        }])
-    })
+    let mut mistakes = Mistakes::default();
+    let id = reader::parse(body, &mut mistakes).and_then(|value| {
+        let sent = Node::root(&value).object(&["destination_id"], &mut mistakes)?;
+        let node = sent.get("destination_id").filter(|node| !node.is_null())?;
+        let id = DestinationId::parse(node.text(&mut mistakes)?);
+        if id.is_none() {
+            node.wrong(
+                "is not a destination's id (dst_…): leave it out for all of them",
+                &mut mistakes,
+            );
+        }
+        id
+    });
+    if mistakes.is_empty() {
+        Ok(id)
+    } else {
+        Err(Problem::invalid(mistakes.into_vec()))
+    }
 }
 
 #[cfg(test)]
@@ -188,18 +190,20 @@ mod tests {
         assert_eq!(resend_body(b"{}").unwrap(), None);
         let body = format!(r#"{{"destination_id":"{id}"}}"#);
         assert_eq!(resend_body(body.as_bytes()).unwrap(), Some(id));
-        for bad in [
-            "[]",
-            "x",
-            r#"{"destination":"x"}"#,
-            r#"{"destination_id":"dst_"}"#,
-            r#"{"destination_id":1}"#,
+        for (bad, pointers) in [
+            ("[]", vec![""]),
+            ("x", vec![""]),
+            (r#"{"destination":"x","id":1}"#, vec!["/destination", "/id"]),
+            (r#"{"destination_id":"dst_"}"#, vec!["/destination_id"]),
+            (r#"{"destination_id":1}"#, vec!["/destination_id"]),
         ] {
-            assert_eq!(
-                resend_body(bad.as_bytes()).unwrap_err().status,
-                422,
-                "{bad}"
-            );
+            let problem = resend_body(bad.as_bytes()).unwrap_err();
+            let found: Vec<_> = problem
+                .errors
+                .iter()
+                .map(|one| one.pointer.as_str())
+                .collect();
+            assert_eq!((problem.status, found), (422, pointers), "{bad}");
         }
     }
 }

@@ -89,6 +89,15 @@ fn signs(settings: &Settings, piece: Piece<'_>) -> bool {
         && pieces(settings).is_some_and(|pieces| pieces.contains(&piece))
 }
 
+/// Whether this piece of what is signed differs from request to request.
+const fn varies(settings: &Settings, piece: Piece<'_>) -> bool {
+    match piece {
+        Piece::Body | Piece::Timestamp | Piece::Id => true,
+        Piece::Text(_) | Piece::Method => false,
+        Piece::Url => settings.url.is_none(),
+    }
+}
+
 /// The header that carries the proof.
 fn proof_header(settings: &Settings) -> Result<&str, Refusal> {
     let named = settings.header.as_deref().filter(|name| !name.is_empty());
@@ -144,7 +153,9 @@ impl Provider for Custom {
                 let token = value.strip_prefix(prefix(settings)).ok_or_else(|| {
                     malformed(name, "it has to begin with the prefix of the settings")
                 })?;
-                if !secret.matches(token.as_bytes()) {
+                // As every scheme of `authorization` has it: the prefix may be `Bearer`
+                // alone. A secret never begins with a blank.
+                if !secret.matches(token.trim_start().as_bytes()) {
                     return Err(Refusal::WrongSecretOrAlteredBody);
                 }
             }
@@ -216,8 +227,21 @@ impl Provider for Custom {
                 }
             }
         }
-        if let Some(Err(why)) = settings.signed.as_deref().map(template::parse) {
-            add("signed", &why);
+        if is_hmac
+            && pieces(settings).is_some_and(|all| !all.iter().any(|it| varies(settings, *it)))
+        {
+            add(
+                "signed",
+                "is the same for every request, so that whoever has seen one could send any other: add {body}",
+            );
+        }
+        let named = settings.header.as_deref().unwrap_or_default();
+        let time = settings.timestamp_header.as_deref();
+        if time.is_some_and(|time| time.eq_ignore_ascii_case(named)) {
+            add(
+                "timestamp_header",
+                "is the header that carries the proof: name the one that carries the time",
+            );
         }
         if signs(settings, Piece::Timestamp) && settings.timestamp_header.is_none() {
             add("timestamp_header", "is missing: signed holds {timestamp}");
@@ -340,6 +364,11 @@ mod tests {
         assert_eq!(check(bearer(), "abc", "abc"), Err("malformed_header"));
         assert_eq!(check(bearer(), "Bearer", "abc"), Err("malformed_header"));
         assert_eq!(check(json!({}), "abc", "abc"), Err("missing_header"));
+        // As it is often written; what is compared is whole all the same.
+        let bearer = || json!({"header": "x-token", "prefix": "Bearer"});
+        assert_eq!(check(bearer(), "Bearer abc", "abc"), Ok(()));
+        assert_eq!(check(bearer(), "Bearer abcd", "abc"), WRONG);
+        assert_eq!(check(bearer(), "Bearer", "abc"), WRONG);
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! configured, so that what could never work is not accepted.
 
 use super::{
-    Provider,
+    Proof, Provider, credential_headers,
     naming::{Place, is_header_name},
+    template,
 };
 use crate::{
-    json::is_pointer,
+    headers::OF_THE_CONNECTION,
+    json::{Json, is_pointer},
     problem::FieldError,
     request_url::RequestUrl,
     secret::Secret,
@@ -17,8 +19,9 @@ use crate::{
 /// Settings that every provider takes.
 const TAKEN_BY_ALL: [&str; 3] = ["answer", "event_id", "event_name"];
 
-/// More places than that are a mistake.
-const MOST_PLACES: usize = 8;
+/// Settings that decide what others mean: while one of them is wrong, how settings go
+/// together is not judged.
+const DECIDING: [&str; 4] = ["scheme", "signed", "timestamp_header", "event_id"];
 
 /// A mistake in the setting `field`.
 pub(super) fn mistake(field: &str, message: impl Into<String>) -> FieldError {
@@ -30,34 +33,63 @@ pub(super) fn mistake(field: &str, message: impl Into<String>) -> FieldError {
 
 /// All mistakes in a webhook's settings and secrets that can be seen without a
 /// request. Pointers begin at the webhook: `/settings/header`, `/secret`.
+///
+/// What is `known` to be wrong already, since it could not be read, is not judged again.
 #[must_use]
-pub fn check(provider: &dyn Provider, settings: &Settings, secrets: &[Secret]) -> Vec<FieldError> {
+pub fn check(
+    provider: &dyn Provider,
+    settings: &Settings,
+    secrets: &[Secret],
+    known: &[FieldError],
+) -> Vec<FieldError> {
     let mut mistakes = Vec::new();
     check_names(provider, settings, &mut mistakes);
     check_forms(settings, &mut mistakes);
-    mistakes.extend(provider.check_settings(settings));
-    check_secrets(provider, secrets, &mut mistakes);
+    check_places(provider, settings, &mut mistakes);
+    let undecided = DECIDING.iter().any(|name| {
+        let pointer = ["/settings/", name].concat();
+        let mut wrong = known.iter().chain(&mistakes);
+        wrong.any(|wrong| is_within(&wrong.pointer, &pointer))
+    });
+    if !undecided {
+        mistakes.extend(provider.check_settings(settings));
+    }
+    check_secrets(provider, settings, secrets, &mut mistakes);
+    mistakes.retain(|found| {
+        !known.iter().any(|known| {
+            is_within(&known.pointer, &found.pointer) || is_within(&found.pointer, &known.pointer)
+        })
+    });
     mistakes
+}
+
+/// Whether a pointer is `outer` or leads below it.
+fn is_within(pointer: &str, outer: &str) -> bool {
+    pointer
+        .strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Settings that this provider does not take, and those it cannot do without.
 fn check_names(provider: &dyn Provider, settings: &Settings, mistakes: &mut Vec<FieldError>) {
     let about = provider.about();
     let given = serde_json::to_vec(settings).unwrap_or_default();
-    let given: serde_json::Value = serde_json::from_slice(&given).unwrap_or_default();
-    let is_given = |name: &str| given.get(name).is_some();
-    let given = given.as_object().into_iter().flatten();
-    for (name, _) in given {
-        let name = name.as_str();
-        if !TAKEN_BY_ALL.contains(&name) && !about.settings.contains(&name) {
+    let given = Json::parse(&given).and_then(Json::object);
+    let given: Vec<_> = given.iter().flat_map(|given| given.iter()).collect();
+    for (name, _) in &given {
+        if !TAKEN_BY_ALL.contains(name) && !about.settings.contains(name) {
             let mut takes = TAKEN_BY_ALL.to_vec();
             takes.extend(about.settings);
-            let message = format!("is not taken by {}, only: {}", about.id, takes.join(", "));
+            let message = format!(
+                "is not taken by {}: send settings without it; taken are {}",
+                about.id,
+                takes.join(", ")
+            );
             mistakes.push(mistake(name, message));
         }
     }
     for name in about.required_settings {
-        if !is_given(name) {
+        if !given.iter().any(|(given, _)| given == name) {
             let message = format!("is missing: {} cannot do without it", about.id);
             mistakes.push(mistake(name, message));
         }
@@ -70,20 +102,34 @@ fn check_forms(settings: &Settings, mistakes: &mut Vec<FieldError>) {
         ("header", &settings.header),
         ("timestamp_header", &settings.timestamp_header),
     ] {
-        if header
-            .as_deref()
-            .is_some_and(|header| !is_header_name(header))
+        let Some(header) = header else { continue };
+        if !is_header_name(header) {
+            mistakes.push(mistake(
+                name,
+                "is not the name of a header field: use letters, digits and hyphens",
+            ));
+        } else if OF_THE_CONNECTION
+            .iter()
+            .any(|own| header.eq_ignore_ascii_case(own))
         {
-            mistakes.push(mistake(name, "is not the name of a header field"));
+            mistakes.push(mistake(
+                name,
+                "is set by the connection, not by the sender: name another header",
+            ));
         }
     }
-    for (name, text) in [
-        ("access_key", &settings.access_key),
-        ("app_id", &settings.app_id),
-    ] {
-        if text.as_deref().is_some_and(str::is_empty) {
-            mistakes.push(mistake(name, "must not be empty"));
-        }
+    if settings
+        .prefix
+        .as_deref()
+        .is_some_and(|prefix| prefix.trim_start() != prefix)
+    {
+        mistakes.push(mistake(
+            "prefix",
+            "begins with a blank, which no value of a header does: remove it",
+        ));
+    }
+    if let Some(Err(why)) = settings.signed.as_deref().map(template::parse) {
+        mistakes.push(mistake("signed", why));
     }
     if settings.url.as_deref().is_some_and(|url| !is_web_url(url)) {
         mistakes.push(mistake(
@@ -98,14 +144,6 @@ fn check_forms(settings: &Settings, mistakes: &mut Vec<FieldError>) {
     {
         mistakes.push(mistake("items", "is not a JSON pointer such as /data"));
     }
-    for (name, places) in [
-        ("event_id", &settings.event_id),
-        ("event_name", &settings.event_name),
-    ] {
-        if let Some(places) = places {
-            check_places(name, places, mistakes);
-        }
-    }
     if let Some(answer) = &settings.answer {
         check_answer(answer, mistakes);
     }
@@ -115,56 +153,68 @@ fn is_web_url(text: &str) -> bool {
     RequestUrl::split(text).is_some() && !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-fn check_places(name: &str, places: &OneOrMany, mistakes: &mut Vec<FieldError>) {
-    let all = places.as_slice();
-    if all.is_empty() || all.len() > MOST_PLACES {
-        mistakes.push(mistake(
-            name,
-            format!("must hold 1 to {MOST_PLACES} places"),
-        ));
-    }
-    for (at, text) in all.iter().enumerate() {
-        if Place::parse(text).is_none() {
+/// Where ids and names stand. Never in what proves the sender: they are shown to whoever
+/// may see events, and stored beside them.
+fn check_places(provider: &dyn Provider, settings: &Settings, mistakes: &mut Vec<FieldError>) {
+    let secret = credential_headers(provider, settings);
+    for (name, places) in [
+        ("event_id", &settings.event_id),
+        ("event_name", &settings.event_name),
+    ] {
+        let Some(places) = places else { continue };
+        for (at, text) in places.as_slice().iter().enumerate() {
+            let message = match Place::parse(text) {
+                None => "is neither header:X-Name nor a JSON pointer such as /data/id",
+                Some(Place::Header(header))
+                    if secret.iter().any(|own| header.eq_ignore_ascii_case(own)) =>
+                {
+                    "is the header that proves the sender, which is kept secret: name another place"
+                }
+                Some(_) => continue,
+            };
             let field = match places {
                 OneOrMany::One(_) => name.to_owned(),
                 OneOrMany::Many(_) => format!("{name}/{at}"),
             };
-            let message = "is neither header:X-Name nor a JSON pointer such as /data/id";
             mistakes.push(mistake(&field, message));
         }
     }
 }
 
 fn check_answer(answer: &CustomAnswer, mistakes: &mut Vec<FieldError>) {
-    if !(200..300).contains(&answer.status) {
-        let message = "must be from 200 to 299: what is stored is answered with success";
-        mistakes.push(mistake("answer/status", message));
-    }
     // RFC 9110, sections 15.3.5 and 15.3.6.
     if matches!(answer.status, 204 | 205) && !answer.body.is_empty() {
         mistakes.push(mistake(
             "answer/body",
-            "must be empty with status 204 or 205",
+            "must be empty with status 204 or 205: leave it out",
         ));
     }
 }
 
-fn check_secrets(provider: &dyn Provider, secrets: &[Secret], mistakes: &mut Vec<FieldError>) {
-    if !provider.about().whsec {
-        return;
-    }
+/// Secrets that could never prove anything here.
+fn check_secrets(
+    provider: &dyn Provider,
+    settings: &Settings,
+    secrets: &[Secret],
+    mistakes: &mut Vec<FieldError>,
+) {
+    let is_token = provider.proof(settings) == Proof::Token;
     for (at, secret) in secrets.iter().enumerate() {
-        if signature::whsec_key(secret).is_none() {
-            mistakes.push(FieldError {
-                pointer: if secrets.len() == 1 {
-                    "/secret".to_owned()
-                } else {
-                    format!("/secret/{at}")
-                },
-                message: "is not whsec_ followed by base64: nothing could be proven with it"
-                    .to_owned(),
-            });
-        }
+        let message = if provider.about().whsec && signature::whsec_key(secret).is_none() {
+            "is not whsec_ followed by base64: paste it as the provider shows it"
+        } else if is_token && secret.expose().chars().any(char::is_control) {
+            "holds a control character, which no header can carry: remove it"
+        } else {
+            continue;
+        };
+        mistakes.push(FieldError {
+            pointer: if secrets.len() == 1 {
+                "/secret".to_owned()
+            } else {
+                format!("/secret/{at}")
+            },
+            message: message.to_owned(),
+        });
     }
 }
 
@@ -180,7 +230,7 @@ mod tests {
             .iter()
             .map(|secret| Secret::new((*secret).into()))
             .collect();
-        check(find(provider).unwrap(), &settings, &secrets)
+        check(find(provider).unwrap(), &settings, &secrets, &[])
             .into_iter()
             .map(|mistake| mistake.pointer)
             .collect()
@@ -236,21 +286,10 @@ mod tests {
                 json!({"event_id": ["/tid", "x"]}),
                 "/settings/event_id/1",
             ),
-            ("casso", json!({"event_id": []}), "/settings/event_id"),
             (
                 "casso",
                 json!({"event_name": "header:"}),
                 "/settings/event_name",
-            ),
-            (
-                "casso",
-                json!({"answer": {"status": 199}}),
-                "/settings/answer/status",
-            ),
-            (
-                "casso",
-                json!({"answer": {"status": 302}}),
-                "/settings/answer/status",
             ),
             (
                 "casso",
@@ -307,17 +346,17 @@ mod tests {
             ),
             (
                 "custom",
-                json!({"header": "x", "scheme": "hmac", "signed": "{url}", "url": "a.example"}),
+                json!({"header": "x", "scheme": "hmac", "signed": "{url}{body}", "url": "a.example"}),
                 "/settings/url",
             ),
             (
                 "custom",
-                json!({"header": "x", "scheme": "hmac", "signed": "{url}", "url": "ftp://a.example/"}),
+                json!({"header": "x", "scheme": "hmac", "signed": "{url}{body}", "url": "ftp://a.example/"}),
                 "/settings/url",
             ),
             (
                 "custom",
-                json!({"header": "x", "scheme": "hmac", "signed": "{url}", "url": "https://a.example/ x"}),
+                json!({"header": "x", "scheme": "hmac", "signed": "{url}{body}", "url": "https://a.example/ x"}),
                 "/settings/url",
             ),
             (
@@ -335,6 +374,50 @@ mod tests {
                 json!({"header": "x", "access_key": "k"}),
                 "/settings/access_key",
             ),
+            // Nothing could ever be proven with these.
+            ("custom", json!({"header": "Host"}), "/settings/header"),
+            (
+                "abaha",
+                json!({"header": "content-length"}),
+                "/settings/header",
+            ),
+            (
+                "custom",
+                json!({"header": "x", "timestamp_header": "Connection"}),
+                "/settings/timestamp_header",
+            ),
+            (
+                "custom",
+                json!({"header": "x", "timestamp_header": "X"}),
+                "/settings/timestamp_header",
+            ),
+            (
+                "custom",
+                json!({"header": "x", "prefix": " Bearer "}),
+                "/settings/prefix",
+            ),
+            // Whoever has seen one request could send any other.
+            (
+                "custom",
+                json!({"header": "x", "scheme": "hmac", "signed": "v1.{method}"}),
+                "/settings/signed",
+            ),
+            (
+                "custom",
+                json!({"header": "x", "scheme": "hmac", "signed": "{method} {url}", "url": "https://a.example/"}),
+                "/settings/signed",
+            ),
+            // The credential would be shown with the event.
+            (
+                "casso",
+                json!({"event_id": "header:Secure-Token"}),
+                "/settings/event_id",
+            ),
+            (
+                "abaha",
+                json!({"header": "X-Token", "event_name": ["/a", "header: x-token"]}),
+                "/settings/event_name/1",
+            ),
         ] {
             let message = settings.to_string();
             assert_eq!(
@@ -343,6 +426,45 @@ mod tests {
                 "{message}"
             );
         }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_judged_again() {
+        let judged = |known: &str, settings: Value| {
+            let known = [FieldError {
+                pointer: known.into(),
+                message: String::new(),
+            }];
+            let settings = serde_json::from_value(settings).unwrap();
+            check(find("custom").unwrap(), &settings, &[], &known)
+                .into_iter()
+                .map(|mistake| mistake.pointer)
+                .collect::<Vec<_>>()
+        };
+        // It is missing only because it could not be read.
+        assert_eq!(judged("/settings/header", json!({})), [""; 0]);
+        assert_eq!(judged("/settings", json!({})), [""; 0]);
+        // A scheme that could not be read may have been hmac.
+        let hmac = json!({"header": "x", "algorithm": "sha1", "items": "a"});
+        assert_eq!(
+            judged("/settings/scheme", hmac.clone()),
+            ["/settings/items"]
+        );
+        assert_eq!(
+            judged("/settings/schemes", hmac),
+            ["/settings/items", "/settings/algorithm"]
+        );
+    }
+
+    #[test]
+    fn a_token_has_to_fit_a_header() {
+        assert_eq!(pointers("casso", json!({}), &["a\nb"]), ["/secret"]);
+        assert_eq!(
+            pointers("casso", json!({}), &["a b", "a\tb"]),
+            ["/secret/1"]
+        );
+        // A key of a hash is never sent.
+        assert_eq!(pointers("github", json!({}), &["a\nb"]), [""; 0]);
     }
 
     #[test]

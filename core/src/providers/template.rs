@@ -41,7 +41,10 @@ pub(super) fn parse(template: &str) -> Result<Vec<Piece<'_>>, String> {
             "id" => Piece::Id,
             "url" => Piece::Url,
             "method" => Piece::Method,
-            other => return Err(format!("{{{other}}} is not known; {KNOWN}")),
+            other => {
+                let other: String = other.chars().take(20).collect();
+                return Err(format!("{{{other}}} is not known; {KNOWN}"));
+            }
         });
         rest = after;
     }

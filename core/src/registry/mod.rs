@@ -306,6 +306,22 @@ pub fn warnings(webhook: &Webhook) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if let Some(provider) = providers::find(&webhook.provider) {
+        let settings = &webhook.settings;
+        if !provider.proves_body(settings) {
+            warnings.push(
+                "settings.signed does not hold {body}: whoever has seen one request could send another body with its signature."
+                    .to_owned(),
+            );
+        }
+        let time = settings.timestamp_header.as_deref();
+        if time.is_some_and(|time| !provider.proves_header(settings, time)) {
+            warnings.push(
+                "settings.timestamp_header is not signed: a captured request could be sent again under a new time."
+                    .to_owned(),
+            );
+        }
+    }
     warnings
 }
 

@@ -39,9 +39,11 @@ fn read<T>(
     read: impl FnOnce(&Object<'_>, &mut Mistakes) -> T,
 ) -> Result<T, Vec<FieldError>> {
     let body = if body.trim().is_empty() { "{}" } else { body };
-    let body = super::input::parse(body)?;
     let mut mistakes = Mistakes::default();
-    let sent = Node::root(&body).object(known, &mut mistakes);
+    let body = super::input::parse(body, &mut mistakes);
+    let sent = body
+        .as_ref()
+        .and_then(|body| Node::root(body).object(known, &mut mistakes));
     let read = sent.map(|sent| read(&sent, &mut mistakes));
     match read {
         Some(read) if mistakes.is_empty() => Ok(read),

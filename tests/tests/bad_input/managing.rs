@@ -2,6 +2,7 @@
 
 use crate::{Patient, assert_blamed, label, strange_json};
 use serde_json::{Value, json};
+use tram_tests::Answer;
 
 #[test]
 fn operators_are_told_what_is_wrong_with_their_json() {
@@ -81,6 +82,190 @@ fn operators_are_told_what_is_wrong_with_their_json() {
             assert_blamed(&answer, &format!("resend {}", label(&body)));
         }
     }
+    patient.discharge(0);
+}
+
+/// The pointers of a 422's mistakes, sorted.
+#[track_caller]
+fn pointers(answer: &Answer) -> Vec<String> {
+    answer.assert_problem(422, "invalid");
+    let answer = answer.json();
+    let errors = answer["errors"].as_array().cloned().unwrap_or_default();
+    let mut pointers: Vec<_> = errors
+        .iter()
+        .map(|error| {
+            assert!(error["message"].as_str().is_some_and(|it| it.len() > 5));
+            error["pointer"].as_str().unwrap_or("none").to_owned()
+        })
+        .collect();
+    pointers.sort_unstable();
+    pointers
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let patient = Patient::new();
+    let one = format!("/webhooks/{}", patient.webhook.id);
+    let before = patient.api_expecting(200, "GET", &one, None);
+    let url = patient.origin.url("/");
+    let token = format!("Bearer {}", patient.admin_token());
+    let headers = [("authorization", token.as_str())];
+    let send = |method: &str, path: &str, body: &str| {
+        let path = format!("/api/v1{path}");
+        patient
+            .client()
+            .send(method, &path, &headers, body.as_bytes())
+    };
+    let settings = r#"{"header":"Host","scheme":"hmac","signed":"{boddy}","colour":1,"answer":{"status":302},
+        "event_id":["id",7,"header:x-id"],"items":"a","timestamp_unit":"d","prefix":" v1="}"#;
+    let destinations = format!(
+        r#"[{{"url":"ftp://a.example/","headers":{{"Host":"a","x-a":"a\r\nb"}},"rate_per_second":1e400}},
+            {{"url":"{url}","sign":"no"}}, {{"url":"{url}"}}]"#
+    );
+    let wrong = format!(
+        r#"{{"provider":"custom","name":"","name":"twice","settings":{settings},"destinations":{destinations},
+            "secret":["hunter2","","hunter2"],"type":"in","accounts":[" 1"],"allow_events":[""],
+            "headers":{{"webhook-id":"a"}},"retry":{{"schedule":"fixed","interval_seconds":-1,"max_attempts":1e400}},
+            "retention_days":2,"dedupe_days":1,"give_up_after_hours":49,"alert_url":"x","shards":0.5,"a/b":1}}"#
+    );
+    let mut expected = vec![
+        "/a~1b",
+        "/accounts/0",
+        "/alert_url",
+        "/allow_events/0",
+        "/dedupe_days",
+        "/destinations/0/headers/Host",
+        "/destinations/0/headers/x-a",
+        "/destinations/0/rate_per_second",
+        "/destinations/0/url",
+        "/destinations/1/sign",
+        "/destinations/2/url",
+        "/give_up_after_hours",
+        "/headers/webhook-id",
+        "/name",
+        "/name",
+        "/retention_days",
+        "/retry/interval_seconds",
+        "/retry/max_attempts",
+        "/secret/1",
+        "/secret/2",
+        "/settings/answer/status",
+        "/settings/colour",
+        "/settings/event_id/0",
+        "/settings/event_id/1",
+        "/settings/header",
+        "/settings/items",
+        "/settings/prefix",
+        "/settings/signed",
+        "/settings/timestamp_unit",
+        "/shards",
+        "/type",
+    ];
+    expected.sort_unstable();
+    for (method, path) in [("POST", "/webhooks"), ("PUT", one.as_str())] {
+        let answer = send(method, path, &wrong);
+        assert_eq!(pointers(&answer), expected, "{method}");
+        assert!(!answer.text().contains("hunter2"), "{}", answer.text());
+    }
+
+    // Each could be saved, were it not that nothing could ever be proven with it.
+    let custom = |settings: &str| {
+        format!(
+            r#"{{"provider":"custom","webhook_url":"{url}","settings":{{"header":"x-s",{settings}}}}}"#
+        )
+    };
+    for (body, pointer) in [
+        (custom(r#""header":"x-s""#), "/settings/header"),
+        (
+            custom(r#""scheme":"hmac","signed":"{timestamp}{body}""#),
+            "/settings/timestamp_header",
+        ),
+        (
+            custom(r#""scheme":"hmac","signed":"{id}{body}""#),
+            "/settings/event_id",
+        ),
+        (
+            custom(r#""scheme":"hmac","signed":"{method}""#),
+            "/settings/signed",
+        ),
+        (
+            custom(r#""timestamp_header":"X-S""#),
+            "/settings/timestamp_header",
+        ),
+        (
+            custom(r#""event_name":"header:X-S""#),
+            "/settings/event_name",
+        ),
+        (
+            format!(r#"{{"provider":"abaha","webhook_url":"{url}"}}"#),
+            "/settings/header",
+        ),
+        (
+            format!(r#"{{"provider":"svix","webhook_url":"{url}","secret":"whsec_?"}}"#),
+            "/secret",
+        ),
+        (
+            format!(r#"{{"provider":"casso","webhook_url":"{url}","secret":"a\nb"}}"#),
+            "/secret",
+        ),
+        (
+            format!(r#"{{"provider":"casso","webhook_url":"{url}","secret":[]}}"#),
+            "/secret",
+        ),
+    ] {
+        assert_eq!(
+            pointers(&send("POST", "/webhooks", &body)),
+            [pointer],
+            "{body}"
+        );
+    }
+
+    // The other bodies.
+    patient.assert_well("mistakes");
+    let event = patient.events(&patient.webhook)[0]["id"].clone();
+    let event = event.as_str().unwrap_or_default();
+    for (path, body, expected) in [
+        (
+            format!("/events/{event}/resend"),
+            r#"{"destination":"x","id":1}"#,
+            vec!["/destination", "/id"],
+        ),
+        (
+            format!("/events/{event}/resend"),
+            r#"{"destination_id":"dst_"}"#,
+            vec!["/destination_id"],
+        ),
+        (
+            "/events/resend".to_owned(),
+            r#"{"q":1,"a/b":"1","status":"lost"}"#,
+            vec!["/a~1b", "/q", "/status"],
+        ),
+        (
+            "/events/resend?status=lost".to_owned(),
+            r#"{"q":"x"}"#,
+            vec!["?status"],
+        ),
+        (
+            format!("{one}/explain"),
+            r#"{"at":"now","method":"","headers":{"a b":"x","c":1},"body":"1","body":"2","x":1}"#,
+            vec![
+                "/at",
+                "/body",
+                "/headers/a b",
+                "/headers/c",
+                "/method",
+                "/x",
+            ],
+        ),
+    ] {
+        assert_eq!(
+            pointers(&send("POST", &path, body)),
+            expected,
+            "{path} {body}"
+        );
+    }
+    assert_eq!(patient.api_expecting(200, "GET", &one, None), before);
+    patient.assert_well("mistakes");
     patient.discharge(0);
 }
 

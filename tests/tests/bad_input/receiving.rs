@@ -1,6 +1,7 @@
 //! Strange bodies, header fields and queries, sent to `/in/{webhook_id}`.
 
 use crate::{Patient, label, nested, strange_json};
+use serde_json::json;
 use tram_tests::{casso, transaction};
 
 #[test]
@@ -145,4 +146,29 @@ fn queries_are_passed_on_as_they_were_written() {
     }
     patient.assert_well("queries");
     patient.discharge(10);
+}
+
+#[test]
+fn a_token_beyond_ascii_proves_its_sender() {
+    let patient = Patient::new();
+    let secret = "mật khẩu của đơn hàng";
+    for provider in [
+        json!({"provider": "casso", "secret": secret, "webhook_url": patient.origin.url("/")}),
+        json!({"provider": "custom", "secret": secret, "webhook_url": patient.origin.url("/"),
+            "settings": {"header": "authorization", "prefix": "Bearer"}}),
+    ] {
+        let webhook = patient.create_webhook(&provider);
+        let bearer = format!("Bearer {secret}");
+        let headers = [("secure-token", secret), ("authorization", &bearer)];
+        let body = casso(&[transaction("token beyond ascii")]);
+        let answer = patient.post(&webhook.path, &headers, &body);
+        assert_eq!(answer.outcome(), "accepted", "{}", answer.text());
+        for wrong in ["mật khẩu của đơn hang", "m?t kh?u c?a ??n h?ng"] {
+            let bearer = format!("Bearer {wrong}");
+            let headers = [("secure-token", wrong), ("authorization", &bearer)];
+            let answer = patient.post(&webhook.path, &headers, &body);
+            answer.assert_refused(401, "unauthenticated");
+        }
+    }
+    patient.discharge(2);
 }

@@ -66,8 +66,8 @@ impl<'a> Change<'a> {
         webhook: Webhook,
         existing: Option<&'a Webhook>,
         body: &'a serde_json::Value,
+        mut mistakes: Mistakes,
     ) -> Self {
-        let mut mistakes = Mistakes::default();
         let known: Vec<_> = WRITABLE.iter().chain(&READ_ONLY).copied().collect();
         let mut sent = Node::root(body).object(&known, &mut mistakes);
         if let Some(sent) = &mut sent {
@@ -185,11 +185,12 @@ impl<'a> Change<'a> {
         {
             webhook.direction = value;
         }
-        if let Some(accounts) = sent
+        if let Some(entries) = sent
             .get("accounts")
-            .and_then(|node| node.lines(MAX_ACCOUNTS, MAX_NAME, mistakes))
+            .and_then(|node| node.list(MAX_ACCOUNTS, mistakes))
         {
-            webhook.accounts = accounts;
+            let accounts = entries.iter().filter_map(|entry| exact(entry, mistakes));
+            webhook.accounts = accounts.map(str::to_owned).collect();
         }
         if let Some(value) = sent
             .get("headers")
@@ -264,20 +265,19 @@ impl<'a> Change<'a> {
         let (webhook, mistakes) = (&mut self.webhook, &mut self.mistakes);
         let known = provider.map_or(&[] as &[&str], |provider| provider.about().events);
         let taken = |name: &str| name == "*" || known.is_empty() || known.contains(&name);
-        let message = || {
-            format!(
-                "is not an event of this provider: use *, {}",
-                known.join(", ")
-            )
-        };
         match sent.get("allow_events") {
             None => {
                 // The provider may have been changed.
                 if sent.get("provider").is_some()
                     && !webhook.allow_events.iter().all(|name| taken(name))
                 {
-                    let names = webhook.allow_events.join(", ");
-                    mistakes.add("/allow_events", format!("is {names}, which {}", message()));
+                    mistakes.add(
+                        "/allow_events",
+                        format!(
+                            "holds what is no event of this provider: send it too, with *, {}",
+                            known.join(", ")
+                        ),
+                    );
                 }
             }
             Some(node) if node.is_null() => webhook.allow_events = Vec::new(),
@@ -287,9 +287,15 @@ impl<'a> Change<'a> {
                 };
                 webhook.allow_events = Vec::new();
                 for entry in entries {
-                    match entry.line(MAX_NAME, mistakes) {
+                    match exact(&entry, mistakes) {
                         Some(name) if taken(name) => webhook.allow_events.push(name.to_owned()),
-                        Some(_) => entry.wrong(message(), mistakes),
+                        Some(_) => entry.wrong(
+                            format!(
+                                "is not an event of this provider: use *, {}",
+                                known.join(", ")
+                            ),
+                            mistakes,
+                        ),
                         None => {}
                     }
                 }
@@ -320,7 +326,8 @@ impl<'a> Change<'a> {
                 true
             }),
         };
-        let sound = [
+        // What is wrong in itself is not compared with the others.
+        let [has_retention, has_dedupe, has_give_up] = [
             whole(
                 "retention_days",
                 MAX_RETENTION_DAYS,
@@ -333,7 +340,7 @@ impl<'a> Change<'a> {
                 &mut webhook.give_up_after_hours,
             ),
         ];
-        if sound.contains(&false) {
+        if !has_retention {
             return;
         }
         let retention = webhook.retention_days;
@@ -354,13 +361,13 @@ impl<'a> Change<'a> {
                 format!("must be at least {window}: this provider may send again for that long"),
             );
         }
-        if webhook.dedupe_days < retention {
+        if has_dedupe && webhook.dedupe_days < retention {
             mistakes.add(
                 "/dedupe_days",
                 format!("must be at least retention_days, which is {retention}"),
             );
         }
-        if webhook.give_up_after_hours > retention_hours {
+        if has_give_up && webhook.give_up_after_hours > retention_hours {
             mistakes.add(
                 "/give_up_after_hours",
                 format!(
@@ -388,7 +395,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// What the provider wants to know. Judged as a whole, once its parts are sound.
+    /// What the provider wants to know.
     fn settings(&mut self, sent: &Object<'_>, provider: Option<&dyn Provider>) {
         if let Some(node) = sent.get("settings")
             && let Some(settings) = settings::read(node, &mut self.mistakes)
@@ -402,10 +409,22 @@ impl<'a> Change<'a> {
         let Webhook {
             settings, secrets, ..
         } = &self.webhook;
-        if !self.mistakes.any_at("/settings") && !self.mistakes.any_at("/secret") {
-            for wrong in providers::settings::check(provider, settings, secrets) {
-                self.mistakes.add(wrong.pointer, wrong.message);
-            }
+        let known = self.mistakes.as_slice();
+        for wrong in providers::settings::check(provider, settings, secrets, known) {
+            self.mistakes.add(wrong.pointer, wrong.message);
         }
     }
+}
+
+/// A text that is compared with what a provider sends, which has no blanks around it.
+fn exact<'a>(node: &Node<'a>, mistakes: &mut Mistakes) -> Option<&'a str> {
+    let text = node.line(MAX_NAME, mistakes)?;
+    if text.trim() != text {
+        node.wrong(
+            "begins or ends with a blank: remove it, or nothing matches",
+            mistakes,
+        );
+        return None;
+    }
+    Some(text)
 }

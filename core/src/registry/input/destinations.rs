@@ -47,9 +47,9 @@ pub(super) fn read(
     // `null` is how the short form reads when there are several.
     let short = sent.get("webhook_url").filter(|node| !node.is_null());
     match (short, sent.get("destinations")) {
-        (Some(short), Some(_)) => {
+        (Some(short), Some(list)) => {
             short.wrong("send `webhook_url` or `destinations`, not both", mistakes);
-            Ok(Vec::new())
+            all(list, current, &for_all, station, entropy, mistakes)
         }
         (Some(short), None) => only(short, current, &for_all, station, entropy, mistakes),
         (None, Some(list)) => all(list, current, &for_all, station, entropy, mistakes),

@@ -1,28 +1,17 @@
 //! Header fields that an operator adds to what is relayed.
 
 use super::reader::{Mistakes, Node};
+use crate::headers::OF_THE_CONNECTION;
 use std::collections::BTreeMap;
 
 const MAX_FIELDS: usize = 50;
 const MAX_NAME_BYTES: usize = 100;
 const MAX_VALUE_BYTES: usize = 8_192;
+/// Names and values together: many servers take no more than this of a request.
+const MAX_BYTES: usize = 16_384;
 
-/// Set by Trạm itself or by the connection (RFC 9110, section 7.6.1): an operator
-/// who could set them could break the framing or forge what origins trust.
-const RESERVED: [&str; 12] = [
-    "connection",
-    "content-length",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Set by Trạm itself, as what [`OF_THE_CONNECTION`] lists is by the connection: an
+/// operator who could set them could break the framing or forge what origins trust.
 const RESERVED_PREFIXES: [&str; 2] = ["webhook-", "x-tram-"];
 
 /// Reads an object of header fields; names come out in lower case.
@@ -30,10 +19,10 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<BTreeMap<
     let fields = node.fields(mistakes)?;
     if fields.len() > MAX_FIELDS {
         node.wrong(format!("must have at most {MAX_FIELDS} fields"), mistakes);
-        return None;
     }
     let mut headers = BTreeMap::new();
-    for (name, field) in fields {
+    let mut total: usize = 0;
+    for (name, field) in fields.into_iter().take(MAX_FIELDS) {
         let lower = name.to_ascii_lowercase();
         if let Some(message) = wrong_name(&lower) {
             field.wrong(message, mistakes);
@@ -41,6 +30,9 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<BTreeMap<
         let Some(value) = field.text(mistakes) else {
             continue;
         };
+        total = total
+            .saturating_add(lower.len())
+            .saturating_add(value.len());
         if value.len() > MAX_VALUE_BYTES {
             field.wrong(
                 format!("must have at most {MAX_VALUE_BYTES} bytes"),
@@ -60,6 +52,12 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<BTreeMap<
             );
         }
     }
+    if total > MAX_BYTES {
+        node.wrong(
+            format!("must have at most {MAX_BYTES} bytes in all"),
+            mistakes,
+        );
+    }
     Some(headers)
 }
 
@@ -67,7 +65,7 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<BTreeMap<
 fn wrong_name(name: &str) -> Option<&'static str> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_token) {
         Some("is not a header name: use letters, digits and hyphens, at most 100")
-    } else if RESERVED.contains(&name)
+    } else if OF_THE_CONNECTION.contains(&name)
         || RESERVED_PREFIXES
             .iter()
             .any(|prefix| name.starts_with(prefix))

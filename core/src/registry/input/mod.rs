@@ -8,10 +8,14 @@
 mod change;
 mod destinations;
 pub(crate) mod headers;
+#[cfg(test)]
+mod properties;
 pub(crate) mod reader;
 mod schedule;
 mod secrets;
 mod settings;
+#[cfg(test)]
+mod specification;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +31,7 @@ use crate::{
     webhook::{DirectionFilter, Retry, Settings, USUAL_ALERT_AFTER, Webhook},
 };
 use change::Change;
-use reader::Object;
+use reader::{Mistakes, Object};
 
 /// Bytes of a request's body.
 const MAX_BODY: usize = 262_144;
@@ -114,8 +118,7 @@ pub(crate) fn create(
         created_at: rules.now,
         updated_at: rules.now,
     };
-    let body = parse(body).map_err(Rejected::Mistakes)?;
-    Change::begin(rules, webhook, None, &body).finish(entropy)
+    write(rules, webhook, None, body, entropy)
 }
 
 /// The webhook `existing` after the operator's JSON. Its version and time of change
@@ -126,8 +129,21 @@ pub(crate) fn update(
     body: &str,
     entropy: &mut Entropy,
 ) -> Result<Written, Rejected> {
-    let body = parse(body).map_err(Rejected::Mistakes)?;
-    Change::begin(rules, existing.clone(), Some(existing), &body).finish(entropy)
+    write(rules, existing.clone(), Some(existing), body, entropy)
+}
+
+fn write(
+    rules: &Rules<'_>,
+    webhook: Webhook,
+    existing: Option<&Webhook>,
+    body: &str,
+    entropy: &mut Entropy,
+) -> Result<Written, Rejected> {
+    let mut mistakes = Mistakes::default();
+    match parse(body, &mut mistakes) {
+        Some(body) => Change::begin(rules, webhook, existing, &body, mistakes).finish(entropy),
+        None => Err(Rejected::Mistakes(mistakes.into_vec())),
+    }
 }
 
 /// A secret to sign with: `whsec_…`.
@@ -135,14 +151,12 @@ pub(super) fn generate_signing_secret(entropy: &mut Entropy) -> Result<Secret, E
     secrets::generate(true, entropy)
 }
 
-pub(super) fn parse(body: &str) -> Result<serde_json::Value, Vec<FieldError>> {
+pub(super) fn parse(body: &str, mistakes: &mut Mistakes) -> Option<serde_json::Value> {
     if body.len() > MAX_BODY {
-        return Err(vec![FieldError {
-            pointer: String::new(),
-            message: format!("is longer than {MAX_BODY} bytes"),
-        }]);
+        mistakes.add("", format!("is longer than {MAX_BODY} bytes"));
+        return None;
     }
-    reader::parse(body).map_err(|mistake| vec![mistake])
+    reader::parse(body.as_bytes(), mistakes)
 }
 
 /// Drops every field that is sent as it is shown. `ingest_url` depends on where the
@@ -150,8 +164,8 @@ pub(super) fn parse(body: &str) -> Result<serde_json::Value, Vec<FieldError>> {
 fn drop_unchanged(sent: &mut Object<'_>, existing: &Webhook) {
     let warnings = super::warnings(existing);
     let shown = view::webhook(existing, "", Reveal::default(), &warnings);
-    let shown: serde_json::Value =
-        serde_json::from_slice(shown.to_json().as_bytes()).unwrap_or_default();
+    let shown = reader::parse(shown.to_json().as_bytes(), &mut Mistakes::default());
+    let shown = shown.unwrap_or_default();
     let path = format!("/in/{}", existing.id);
     sent.retain(|name, node| {
         let unchanged = if name == "ingest_url" {

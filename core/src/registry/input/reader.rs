@@ -1,16 +1,18 @@
 //! Walks an operator's JSON and collects every mistake with its JSON pointer
 //! (RFC 6901), so that all can be mended at once.
 
-use crate::problem::FieldError;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::{Map, Value};
-use std::fmt;
+use crate::{json::Json, problem::FieldError};
+use serde_json::{Map, Number, Value, value::RawValue};
 
 /// How many mistakes are listed; more of them help nobody.
 const MAX_MISTAKES: usize = 100;
+/// Levels of objects and arrays in one another.
+const MAX_DEPTH: u32 = 32;
+/// Characters of a field's name that are repeated in a pointer.
+const MAX_NAME: usize = 200;
+/// Stands for a number that is out of every range (`1e400`), a text with half a
+/// surrogate pair and what is nested too deeply: no field takes it.
+const UNREADABLE: f64 = f64::MAX;
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -19,11 +21,14 @@ pub(crate) struct Mistakes(Vec<FieldError>);
 impl Mistakes {
     /// Notes a mistake. The message never holds a secret.
     pub(crate) fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.push(pointer.into(), message.into());
+    }
+
+    // Once for all the ways in which texts are handed over.
+    #[inline(never)]
+    fn push(&mut self, pointer: String, message: String) {
         if self.0.len() < MAX_MISTAKES {
-            self.0.push(FieldError {
-                pointer: pointer.into(),
-                message: message.into(),
-            });
+            self.0.push(FieldError { pointer, message });
         }
     }
 
@@ -31,14 +36,8 @@ impl Mistakes {
         self.0.is_empty()
     }
 
-    /// Whether something is wrong at this pointer or below it.
-    pub(crate) fn any_at(&self, pointer: &str) -> bool {
-        self.0.iter().any(|mistake| {
-            mistake
-                .pointer
-                .strip_prefix(pointer)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+    pub(crate) fn as_slice(&self) -> &[FieldError] {
+        &self.0
     }
 
     pub(crate) fn into_vec(self) -> Vec<FieldError> {
@@ -46,77 +45,79 @@ impl Mistakes {
     }
 }
 
-/// JSON text as a value; one mistake at the root when it is not JSON, or when an
-/// object names a field twice, where it would be a guess which one is meant.
-pub(crate) fn parse(text: &str) -> Result<Value, FieldError> {
-    serde_json::from_slice::<Unique>(text.as_bytes())
-        .map(|unique| unique.0)
-        .map_err(|error| FieldError {
-            pointer: String::new(),
-            message: if error.is_data() {
-                format!(
-                    "names a field twice in one object, near line {} column {}",
-                    error.line(),
-                    error.column()
-                )
-            } else {
-                format!(
-                    "is not JSON, at line {} column {}",
-                    error.line(),
-                    error.column()
-                )
-            },
-        })
+/// JSON as a value. Where an object names a field twice it would be a guess which one
+/// is meant: that is a mistake at the field, and the first is read on.
+pub(crate) fn parse(text: &[u8], mistakes: &mut Mistakes) -> Option<Value> {
+    let Some(json) = Json::parse(text) else {
+        let why = serde_json::from_slice::<&RawValue>(text).err()?;
+        let (line, column) = (why.line(), why.column());
+        mistakes.add("", format!("is not JSON, at line {line} column {column}"));
+        return None;
+    };
+    Some(value(json, "", 0, mistakes))
 }
 
-/// A value none of whose objects names a field twice.
-struct Unique(Value);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Unique;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("JSON")
-            }
-            fn visit_bool<E>(self, value: bool) -> Result<Unique, E> {
-                Ok(Unique(value.into()))
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<Unique, E> {
-                Ok(Unique(value.into()))
-            }
-            fn visit_u64<E>(self, value: u64) -> Result<Unique, E> {
-                Ok(Unique(value.into()))
-            }
-            fn visit_f64<E>(self, value: f64) -> Result<Unique, E> {
-                Ok(Unique(value.into()))
-            }
-            fn visit_str<E>(self, value: &str) -> Result<Unique, E> {
-                Ok(Unique(value.into()))
-            }
-            fn visit_unit<E>(self) -> Result<Unique, E> {
-                Ok(Unique(Value::Null))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Unique, A::Error> {
-                let mut list = Vec::new();
-                while let Some(Unique(item)) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Unique(Value::Array(list)))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Unique, A::Error> {
-                let mut map = Map::new();
-                while let Some((name, Unique(value))) = fields.next_entry::<String, Unique>()? {
-                    if map.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a field is named twice"));
-                    }
-                }
-                Ok(Unique(Value::Object(map)))
+fn value(json: Json<'_>, pointer: &str, depth: u32, mistakes: &mut Mistakes) -> Value {
+    let inner = depth.saturating_add(1);
+    if depth > MAX_DEPTH {
+        mistakes.add(
+            pointer,
+            "is nested too deeply: nothing here has so many levels",
+        );
+        return UNREADABLE.into();
+    }
+    if let Some(object) = json.object() {
+        let mut map = Map::new();
+        for (name, member) in object.members() {
+            let at = below(pointer, &name);
+            if map.contains_key(&*name) {
+                mistakes.add(at, "is named twice: send it once");
+            } else {
+                let member = value(member, &at, inner, mistakes);
+                map.insert(name.into_owned(), member);
             }
         }
-        deserializer.deserialize_any(Any)
+        return Value::Object(map);
     }
+    if let Some(elements) = json.elements(usize::MAX) {
+        let mut list = Vec::with_capacity(elements.len());
+        for element in elements {
+            let at = below(pointer, &list.len().to_string());
+            list.push(value(element, &at, inner, mistakes));
+        }
+        return Value::Array(list);
+    }
+    match json.verbatim() {
+        "null" => Value::Null,
+        "true" => true.into(),
+        "false" => false.into(),
+        other => json
+            .text()
+            .map(Value::String)
+            .unwrap_or_else(|| number(other).into()),
+    }
+}
+
+/// No field takes a whole number below zero: as floating point they do as well.
+fn number(digits: &str) -> Number {
+    let whole = digits.parse::<u64>().ok().map(Number::from);
+    let read = serde_json::from_slice(digits.as_bytes());
+    whole
+        .or_else(|| Number::from_f64(read.unwrap_or(UNREADABLE)))
+        .unwrap_or_else(|| u64::MAX.into())
+}
+
+/// The pointer (RFC 6901) of what stands at `name` under `pointer`.
+pub(crate) fn below(pointer: &str, name: &str) -> String {
+    let name = shortened(name).replace('~', "~0").replace('/', "~1");
+    [pointer, "/", &name].concat()
+}
+
+/// The beginning of a name that is longer than any that is known: it is there to be
+/// found, not to be repeated.
+pub(crate) fn shortened(name: &str) -> &str {
+    let end = name.char_indices().nth(MAX_NAME).map(|(at, _)| at);
+    end.and_then(|end| name.get(..end)).unwrap_or(name)
 }
 
 /// A value and where it stands. Each reading method answers `None` after noting
@@ -136,10 +137,9 @@ impl<'a> Node<'a> {
 
     /// What stands at `name` under this node.
     pub(crate) fn child(&self, name: &str, value: &'a Value) -> Self {
-        let name = name.replace('~', "~0").replace('/', "~1");
         Self {
             value,
-            pointer: format!("{}/{name}", self.pointer),
+            pointer: below(&self.pointer, name),
         }
     }
 
@@ -230,7 +230,7 @@ impl<'a> Node<'a> {
         read
     }
 
-    /// The entries of an array of at most `most`.
+    /// The entries of an array of at most `most`. Where there are more, the first.
     pub(crate) fn list(&self, most: usize, mistakes: &mut Mistakes) -> Option<Vec<Self>> {
         let Some(entries) = self.value.as_array() else {
             self.wrong("must be an array", mistakes);
@@ -238,30 +238,13 @@ impl<'a> Node<'a> {
         };
         if entries.len() > most {
             self.wrong(format!("must have at most {most} entries"), mistakes);
-            return None;
         }
         Some(
             entries
                 .iter()
+                .take(most)
                 .enumerate()
                 .map(|(index, value)| self.child(&index.to_string(), value))
-                .collect(),
-        )
-    }
-
-    /// An array of at most `most` texts, each of 1 to `longest` characters. Texts
-    /// that are wrong are noted and left out.
-    pub(crate) fn lines(
-        &self,
-        most: usize,
-        longest: usize,
-        mistakes: &mut Mistakes,
-    ) -> Option<Vec<String>> {
-        Some(
-            self.list(most, mistakes)?
-                .iter()
-                .filter_map(|entry| entry.line(longest, mistakes))
-                .map(str::to_owned)
                 .collect(),
         )
     }
@@ -333,51 +316,82 @@ impl<'a> Object<'a> {
 mod tests {
     use super::*;
 
+    /// What is read, and each mistake as its pointer and message.
+    fn read(text: &str) -> (Option<Value>, Vec<(String, String)>) {
+        let mut mistakes = Mistakes::default();
+        let value = parse(text.as_bytes(), &mut mistakes);
+        let mistakes = mistakes.into_vec().into_iter();
+        let mistakes = mistakes.map(|mistake| (mistake.pointer, mistake.message));
+        (value, mistakes.collect())
+    }
+
     #[test]
-    fn only_json_without_repeated_fields_is_read() {
-        assert!(parse(r#"{"a":[1,-1,0.5,"x",true,null,{"a":1}],"b":{"a":2}}"#).is_ok());
-        for text in [
-            "",
-            "{",
-            "{\"a\":1}x",
-            "{'a':1}",
-            "{\"a\":NaN}",
-            "{\"a\":1e999}",
-            "\u{feff}{}",
+    fn what_is_not_json_is_one_mistake() {
+        for (text, at) in [
+            ("", "line 1 column 0"),
+            ("{", "line 1 column 1"),
+            ("{\"a\":1}x", "line 1 column 8"),
+            ("{\n'a':1}", "line 2 column 1"),
+            ("{\"a\":NaN}", "line 1 column 6"),
+            ("{\"a\":Infinity}", "line 1 column 6"),
+            ("{\"a\":01}", "line 1 column 7"),
         ] {
-            let mistake = parse(text).unwrap_err();
-            assert_eq!(mistake.pointer, "", "{text}");
-            assert!(
-                mistake.message.starts_with("is not JSON"),
-                "{}",
-                mistake.message
-            );
+            let message = format!("is not JSON, at {at}");
+            assert_eq!(read(text), (None, vec![(String::new(), message)]), "{text}");
         }
-        for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
-            let mistake = parse(text).unwrap_err();
-            assert_eq!(mistake.pointer, "");
-            assert!(
-                mistake.message.starts_with("names a field twice"),
-                "{}",
-                mistake.message
-            );
+        let mut mistakes = Mistakes::default();
+        assert_eq!(parse(b"\"\xff\"", &mut mistakes), None);
+        assert!(!mistakes.is_empty());
+        assert_eq!(read(&"[".repeat(100_000)).1.len(), 1);
+    }
+
+    #[test]
+    fn a_field_that_is_named_twice_is_named() {
+        let twice = |text: &str| {
+            let (value, mistakes) = read(text);
+            assert!(value.is_some(), "what else is wrong is still to be found");
+            for (_, message) in &mistakes {
+                assert_eq!(message, "is named twice: send it once");
+            }
+            mistakes.into_iter().map(|(at, _)| at).collect::<Vec<_>>()
+        };
+        assert_eq!(twice(r#"{"a":1,"b":{"a":2}}"#), [""; 0]);
+        assert_eq!(twice(r#"{"a":1,"a":1,"a":2}"#), ["/a", "/a"]);
+        assert_eq!(twice(r#"[{"b":{"a":1,"\u0061":2}}]"#), ["/0/b/a"]);
+    }
+
+    #[test]
+    fn what_is_out_of_every_range_is_taken_for_nothing_else() {
+        for text in ["1e400", "-1e400", r#""\ud800""#] {
+            let value = read(text).0.unwrap();
+            let mut mistakes = Mistakes::default();
+            let node = Node::root(&value);
+            assert_eq!(node.whole(0, u32::MAX, &mut mistakes), None);
+            assert_eq!(node.number(0.0, 1e300, &mut mistakes), None);
+            assert_eq!(node.text(&mut mistakes), None);
+            assert!(!node.is_null());
         }
-        let deep = "[".repeat(100_000);
-        assert!(parse(&deep).is_err());
+        let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        let mistakes = read(&deep).1;
+        assert_eq!(mistakes.len(), 1);
+        assert!(mistakes[0].1.contains("too deeply"), "{mistakes:?}");
     }
 
     #[test]
     fn what_is_read_is_what_was_written() {
-        let text = r#"{"a":[1,-1,0.5,"x",true,null],"b":18446744073709551615}"#;
-        assert_eq!(
-            parse(text).unwrap(),
-            serde_json::from_str::<Value>(text).unwrap()
-        );
+        for text in [
+            r#"{"a":[1,-1.5,0.5,"x",true,null,false,{}],"b":18446744073709551615,"d":1e3}"#,
+            r#"" đơn\n\u0110 ""#,
+            "[]",
+        ] {
+            let theirs = serde_json::from_str::<Value>(text).unwrap();
+            assert_eq!(read(text), (Some(theirs), Vec::new()));
+        }
     }
 
     #[test]
     fn pointers_are_escaped() {
-        let value = parse(r#"{"a/b~c":{"d":[0,1]}}"#).unwrap();
+        let value = read(r#"{"a/b~c":{"d":[0,1]}}"#).0.unwrap();
         let mut mistakes = Mistakes::default();
         let root = Node::root(&value);
         assert!(
@@ -387,6 +401,9 @@ mod tests {
                 .is_none()
         );
         assert_eq!(mistakes.into_vec()[0].pointer, "/a~1b~0c");
+        let long = "đ".repeat(201);
+        assert_eq!(below("/a", &long), format!("/a/{}", "đ".repeat(200)));
+        assert_eq!(below("/a", "b"), "/a/b");
     }
 
     #[test]

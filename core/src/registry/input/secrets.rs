@@ -33,12 +33,12 @@ pub(super) fn read(
     }
     let mut secrets: Vec<Secret> = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
-        if let Some(secret) = one(entry, current, index, mistakes) {
-            if secrets.contains(&secret) {
-                entry.wrong("is the same as one before", mistakes);
-            }
-            secrets.push(secret);
+        let secret = one(entry, current, index, mistakes);
+        if secret.as_ref().is_some_and(|it| secrets.contains(it)) {
+            entry.wrong("is the same as one before: leave it out", mistakes);
         }
+        // What is wrong keeps its place, so that the others keep theirs.
+        secrets.push(secret.unwrap_or_else(|| Secret::new(String::new())));
     }
     Some(secrets)
 }

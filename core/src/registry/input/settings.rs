@@ -11,7 +11,7 @@ const MAX_TOLERANCE: u32 = 365 * 86_400;
 /// Characters of a setting that is one text.
 const MAX_TEXT: usize = 2_048;
 /// Places that are joined into one id or name.
-const MAX_PLACES: usize = 10;
+const MAX_PLACES: usize = 8;
 /// Bytes of the operator's own answer.
 const MAX_ANSWER: usize = 65_536;
 
@@ -111,9 +111,15 @@ fn places(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<OneOrMany> {
         node.wrong("must be a text or an array of texts", mistakes);
         return None;
     }
-    let many = node.lines(MAX_PLACES, MAX_TEXT, mistakes)?;
-    if many.is_empty() {
+    let entries = node.list(MAX_PLACES, mistakes)?;
+    if entries.is_empty() {
         node.wrong("must name at least one place", mistakes);
+    }
+    // What is wrong keeps its place, so that the others keep theirs.
+    let mut many = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        let text = entry.line(MAX_TEXT, mistakes).unwrap_or_default();
+        many.push(text.to_owned());
     }
     Some(OneOrMany::Many(many))
 }

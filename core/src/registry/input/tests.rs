@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp::from_millis(1_763_632_800_000);
 
-fn station() -> Station {
+pub(super) fn station() -> Station {
     Station {
         own_hosts: vec!["hooks.example.com".into()],
         allow_private: false,
     }
 }
 
-fn entropy() -> Entropy {
+pub(super) fn entropy() -> Entropy {
     Entropy::new(
         (0..Entropy::ENOUGH)
             .map(|n| u8::try_from(n % 251).unwrap())
@@ -27,9 +27,9 @@ fn other_entropy() -> Entropy {
     Entropy::new(vec![255; Entropy::ENOUGH])
 }
 
-type Outcome = Result<Written, Vec<(String, String)>>;
+pub(super) type Outcome = Result<Written, Vec<(String, String)>>;
 
-fn outcome(written: Result<Written, Rejected>) -> Outcome {
+pub(super) fn outcome(written: Result<Written, Rejected>) -> Outcome {
     written.map_err(|rejected| match rejected {
         Rejected::Mistakes(mistakes) => mistakes
             .into_iter()
@@ -234,15 +234,7 @@ fn giving_up_defaults_to_at_most_the_retention() {
 
 #[test]
 fn a_body_that_is_no_object_is_one_mistake() {
-    for body in [
-        "",
-        "{",
-        "[]",
-        "null",
-        "\"x\"",
-        "1",
-        r#"{"name":"a","name":"b"}"#,
-    ] {
+    for body in ["", "{", "[]", "null", "\"x\"", "1", "1e400"] {
         assert_eq!(pointers(create_text(body)), [""], "{body}");
     }
     let long = format!("{{\"name\":\"{}\"}}", "a".repeat(MAX_BODY));

@@ -36,7 +36,11 @@ pub fn inbound(data: &[u8]) {
     let given = serde_json::from_slice::<Settings>(given).ok();
     let secrets = [Secret::new(SECRET.to_owned())];
     let given = given
-        .filter(|given| providers::settings::check(provider, given, &secrets).is_empty())
+        .filter(|given| providers::settings::check(provider, given, &secrets, &[]).is_empty())
+        .filter(|given| {
+            let answer = given.answer.as_ref();
+            answer.is_none_or(|answer| (200..300).contains(&answer.status))
+        })
         .filter(|given| *given != Settings::default());
     let is_usual = given.is_none();
     let settings = given.unwrap_or_else(|| settings(name));
@@ -81,6 +85,16 @@ fn head(mut rest: &[u8]) -> (Vec<(String, String)>, &[u8]) {
         }
     }
     (fields, rest)
+}
+
+/// Whether this webhook, one of whose secrets is [`SECRET`], takes what its provider
+/// would have signed with that.
+#[cfg(test)]
+pub(crate) fn proves(webhook: &Webhook) -> bool {
+    let provider = providers::find(&webhook.provider).expect("the provider is in the table");
+    let body = br#"{"id":"7","data":[{"id":"7"}],"amount":5000}"#;
+    let request = signed(provider, &webhook.settings, &[], body);
+    request.is_some_and(|request| take(webhook, &request.inbound, AT).is_some())
 }
 
 struct Signed {

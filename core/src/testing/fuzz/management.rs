@@ -114,7 +114,7 @@ fn sound(webhook: &Webhook) {
     assert!(&read == webhook || !is_exact(webhook), "{webhook:?}");
 
     let provider = providers::find(&webhook.provider).expect("the provider is in the table");
-    let mistakes = providers::settings::check(provider, &webhook.settings, &webhook.secrets);
+    let mistakes = providers::settings::check(provider, &webhook.settings, &webhook.secrets, &[]);
     assert!(mistakes.is_empty(), "{mistakes:?}");
     assert!(!webhook.secrets.is_empty() && webhook.secrets.iter().all(|one| !one.is_empty()));
     for destination in &webhook.destinations {

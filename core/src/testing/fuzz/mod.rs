@@ -23,10 +23,14 @@ pub use canonical_json::canonical_json;
 pub use forms::forms;
 pub use headers::headers;
 pub use inbound::inbound;
+#[cfg(test)]
+pub(crate) use inbound::proves;
 pub use items::items;
 pub use management::management;
 pub use messages::messages;
 pub use multipart::multipart;
+#[cfg(test)]
+pub(crate) use proof::{SECRET, settings};
 pub use signatures::signatures;
 
 /// What runs one input.

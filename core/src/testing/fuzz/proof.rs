@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// When requests are judged, in Unix seconds.
 pub(super) const AT: i64 = 1_700_000_000;
 /// Good for every provider.
-pub(super) const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u";
+pub(crate) const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u";
 /// Good for every provider, and not the secret.
 pub(super) const OTHER_SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1v";
 
@@ -29,7 +29,7 @@ pub(super) fn webhook(provider: &str, settings: Settings, secret: &str) -> Webho
 }
 
 /// Settings with which a provider works that cannot do without any.
-pub(super) fn settings(provider: &str) -> Settings {
+pub(crate) fn settings(provider: &str) -> Settings {
     let settings: Value = match provider {
         "abaha" => json!({"header": "x-abaha"}),
         "custom" => json!({"header": "x-sig", "scheme": "hmac", "signed": "{timestamp}.{body}",
