@@ -32,9 +32,9 @@ use std::collections::BTreeSet;
 /// Each of these fits the schema of that name. Where it is of one object, what is always
 /// among them is `required`, and what is ever among them is all there is.
 #[track_caller]
-fn check(name: &str, samples: &[String]) {
+pub(crate) fn check(name: &str, samples: &[String]) {
     let schema = named(name);
-    let described = compiled(&schema);
+    let described = compiled(schema);
     let samples: Vec<Value> = samples
         .iter()
         .map(|one| serde_json::from_str(one).unwrap())
@@ -47,7 +47,7 @@ fn check(name: &str, samples: &[String]) {
         assert!(wrong.is_empty(), "{name}: {wrong:#?} in {sample:#}");
     }
     let samples: Vec<&Value> = samples.iter().collect();
-    fields(name, &schema, &samples);
+    fields(name, schema, &samples);
 }
 
 /// The fields of the samples against those of the schema, and so on within.
@@ -352,6 +352,7 @@ fn events() {
 fn figures() {
     let destination = |down_since| DestinationStats {
         id: DestinationId::from_random([0; 8]),
+        webhook: None,
         url: "https://shop.example/\"".into(),
         down_since,
         pending: 1,

@@ -78,18 +78,18 @@ pub(super) fn probes(schema: &Value) -> Probes {
         all.extend([json!(false), json!("true")]);
     }
     if kind("integer") || kind("number") {
-        all.extend(numbers(&schema));
+        all.extend(numbers(schema));
     }
     if kind("string") {
-        all.extend(strings(&schema));
+        all.extend(strings(schema));
     }
     if kind("array") {
-        all.extend(arrays(&schema));
+        all.extend(arrays(schema));
     }
     if kind("object") {
-        all.extend(objects(&schema));
+        all.extend(objects(schema));
     }
-    let judge = compiled(&schema);
+    let judge = compiled(schema);
     // A null is taken in many places, and says little.
     let mut valid = all.iter().filter(|probe| judge.is_valid(probe));
     let valid = valid.clone().find(|one| !one.is_null()).or(valid.next());
@@ -200,7 +200,7 @@ fn objects(schema: &Value) -> Vec<Value> {
     if schema["additionalProperties"].is_object() {
         let values = probes(&schema["additionalProperties"]);
         values.all.iter().for_each(|value| with("x-from", value));
-        for name in strings(&resolved(&schema["propertyNames"])) {
+        for name in strings(resolved(&schema["propertyNames"])) {
             with(name.as_str().unwrap(), &values.valid);
         }
         if let Some(most) = schema["maxProperties"].as_u64() {

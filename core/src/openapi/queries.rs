@@ -78,6 +78,7 @@ fn check<T>(method: &str, path: &str, beside: &str, read: impl Fn(&str) -> Resul
 fn parameters_are_those_of_the_document() {
     check("get", "/api/v1/events", "", query::events);
     check("get", "/api/v1/stats", "", query::stats);
+    check("get", "/metrics", "", query::stats);
     check("delete", "/api/v1/webhooks", "", query::webhook_url);
     check("post", "/api/v1/events/resend", "status=failed", |sent| {
         query::events_to_resend(sent, b"")
@@ -106,6 +107,7 @@ fn routes_without_parameters_take_none() {
                 "/api/v1/events",
                 "/api/v1/events/resend",
                 "/api/v1/stats",
+                "/metrics",
             ];
             assert!(!any || taking.contains(&path.as_str()), "{method} {path}");
         }
@@ -125,8 +127,8 @@ fn a_page_has_twenty_entries_unless_asked() {
 #[test]
 fn filters_in_a_body_are_those_of_the_document() {
     let schema = named("ResendFilters");
-    let described = compiled(&schema);
-    for probe in probes(&schema).all {
+    let described = compiled(schema);
+    for probe in probes(schema).all {
         let beside = if probe.get("status").is_some() {
             ""
         } else {

@@ -71,7 +71,11 @@ fn every_route_is_described_and_no_other() {
     assert!(beside.contains("GET /healthz"), "not read: {beside:?}");
     let methods = providers::ALL.iter().flat_map(|one| one.about().methods);
     let receiving = methods.map(|method| format!("{method} /in/{{webhook_id}}"));
-    let known: BTreeSet<_> = managing.into_iter().chain(beside).chain(receiving).collect();
+    let known: BTreeSet<_> = managing
+        .into_iter()
+        .chain(beside)
+        .chain(receiving)
+        .collect();
 
     let paths = DOCUMENT["paths"].as_object().unwrap();
     let described = paths.iter().flat_map(|(path, item)| {

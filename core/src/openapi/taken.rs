@@ -6,15 +6,16 @@ use crate::{
     destination_url::Station,
     explain,
     mailbox::merge::resend_body,
-    messages::Reveal,
+    messages::{RegistryReply, RegistryRequest, Reveal, Write},
     problem::FieldError,
     providers,
     registry::{
+        Registry,
         input::{self, Rejected, Rules},
-        view,
+        no_fields, view,
     },
     secret::Entropy,
-    testing::samples::START,
+    testing::{native::NativeDatabase, samples::START},
     webhook::Webhook,
 };
 use serde_json::{Value, json};
@@ -252,6 +253,47 @@ fn a_request_to_explain_is_taken_as_described() {
     check(named("Question"), |body| {
         let read = explain::read(&webhook, "", body.to_string().as_bytes(), START);
         read.map(drop).map_err(|problem| problem.errors)
+    });
+}
+
+#[test]
+fn a_rotation_is_taken_as_described() {
+    let db = NativeDatabase::in_memory().unwrap();
+    let registry = Registry::open(&db).unwrap();
+    let ask = |request| {
+        registry
+            .handle(&db, &request, &mut entropy(), START)
+            .unwrap()
+    };
+    let created = ask(RegistryRequest::Create(Write {
+        body: least().to_string(),
+        station: Station::default(),
+    }));
+    let RegistryReply::Webhook { webhook, .. } = created else {
+        panic!("{created:?}");
+    };
+    check(named("Rotation"), |body| {
+        match ask(RegistryRequest::RotateSecret(webhook.id, body.to_string())) {
+            RegistryReply::Webhook { .. } => Ok(()),
+            RegistryReply::Invalid(mistakes) => {
+                Err(mistakes.into_iter().map(FieldError::from).collect())
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+    let grace = &named("Rotation")["properties"]["grace_seconds"];
+    let usual = ask(RegistryRequest::RotateSecret(webhook.id, String::new()));
+    let RegistryReply::Webhook { webhook, .. } = usual else {
+        panic!("{usual:?}");
+    };
+    let until = webhook.previous_signing_secret.unwrap().until;
+    assert_eq!(grace["default"], until.since(START).as_secs());
+}
+
+#[test]
+fn a_trial_takes_nothing() {
+    check(named("Nothing"), |body| {
+        no_fields(&body.to_string()).map_err(|problem| problem.errors)
     });
 }
 
