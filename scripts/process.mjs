@@ -58,9 +58,9 @@ export function capture(command, args, options = {}) {
  * Runs a program in the foreground, passing its output on, and returns what it
  * wrote to stdout. Fails with one line when the program fails.
  */
-export async function run(command, args, { env = process.env, toStderr = false, stdin = 'ignore', inherit = false } = {}) {
+export async function run(command, args, { cwd = ROOT, env = process.env, toStderr = false, stdin = 'ignore', inherit = false } = {}) {
   const child = spawn(command, args, {
-    cwd: ROOT,
+    cwd,
     env,
     shell: needsShell(command),
     stdio: [stdin, inherit ? 'inherit' : 'pipe', 'inherit'],

@@ -15,7 +15,8 @@ const WASM_TARGET = 'wasm32-unknown-unknown'
 const WRANGLER_NEEDS = [22, 12]
 const EXE = process.platform === 'win32' ? '.exe' : ''
 
-const CACHE = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'tram')
+/** Where what is installed once for all projects lies. */
+export const CACHE = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'tram')
 /** Where the programs are compiled: big, and of no use afterwards. */
 const SCRAP = path.join(CACHE, 'tools-target')
 const MODULES = path.join(ROOT, 'node_modules')
@@ -57,9 +58,13 @@ export async function ensureTools() {
 export async function ensureFuzzer(env) {
   if (process.platform === 'win32') throw new Advice('cargo-fuzz runs on Linux and macOS alone')
   if (!which('c++', env.PATH)) throw new Advice('a C++ compiler is missing (no `c++` on PATH; libFuzzer is compiled with it): install one, for example `apt install g++`')
-  // Not in SCRAP, which whoever starts meanwhile removes.
-  const scrap = path.join(CACHE, 'fuzzer-target')
-  const program = await ensureCompiled('cargo-fuzz', CARGO_FUZZ, 'cargo-fuzz', env, scrap)
+  return ensureAlone('cargo-fuzz', CARGO_FUZZ, env)
+}
+
+/** A program from crates.io that not every start needs, compiled in a folder of its own: SCRAP goes with whoever starts meanwhile. */
+export async function ensureAlone(crate, version, env) {
+  const scrap = path.join(CACHE, `${crate}-target`)
+  const program = await ensureCompiled(crate, version, crate, env, scrap)
   rmSync(scrap, { recursive: true, force: true })
   return program
 }
@@ -190,7 +195,7 @@ async function ensureCompiled(crate, version, program, env, scrap = SCRAP) {
 }
 
 /** npm alone tries for minutes before it admits that there is no network: look first. */
-async function needNetwork(host, what) {
+export async function needNetwork(host, what) {
   // Behind a proxy or a mirror a direct connection proves nothing.
   const indirect = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY', 'npm_config_https_proxy', 'npm_config_proxy', 'RUSTUP_DIST_SERVER', 'CARGO_HTTP_PROXY']
   if (indirect.some((name) => process.env[name])) return

@@ -2,6 +2,7 @@
 //! decided is decided in `tram-core`.
 
 mod answers;
+mod assets;
 mod body;
 mod clock;
 mod configs;

@@ -6,7 +6,7 @@ mod refused;
 mod trial;
 
 use crate::{
-    answers,
+    answers, assets,
     body::{self, Body},
     configs,
     http::{Request, Response},
@@ -99,18 +99,18 @@ struct Manager<'a> {
 impl Manager<'_> {
     async fn route(&mut self, parts: &[&str]) -> Answer {
         let method = self.request.method.clone();
-        // What providers there are is no secret.
-        if let ["providers"] = parts {
-            return match method.as_str() {
-                "GET" => {
-                    query::none(self.query())?;
-                    Ok(answers::json_text(
-                        200,
-                        view::providers_json(providers::ALL),
-                    ))
-                }
-                _ => Err(Problem::method_not_allowed(&["GET"]).into()),
+        // What providers there are is no secret, nor what can be asked.
+        if let [public @ ("providers" | "openapi.json")] = parts {
+            if method != "GET" {
+                return Err(Problem::method_not_allowed(&["GET"]).into());
+            }
+            query::none(self.query())?;
+            let text = if *public == "providers" {
+                view::providers_json(providers::ALL)
+            } else {
+                assets::text(self.env, &self.request.url).await?
             };
+            return Ok(answers::json_text(200, text));
         }
         token::authorise(
             station::variable(self.env, "ADMIN_TOKEN").as_deref(),
@@ -142,10 +142,12 @@ impl Manager<'_> {
             ("GET", ["stats"]) => self.stats(false).await,
             ("GET", [METRICS]) => self.stats(true).await,
             ("GET", ["events"]) => self.list_events().await,
+            // Before the ids: it is none.
+            ("POST", ["events", "resend"]) => self.resend_all().await,
+            (_, ["events", "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             ("GET", ["events", id]) => self.event(id, MailboxRequest::Get).await,
             ("DELETE", ["events", id]) => self.event(id, MailboxRequest::Delete).await,
             ("POST", ["events", id, "cancel"]) => self.event(id, MailboxRequest::Cancel).await,
-            ("POST", ["events", "resend"]) => self.resend_all().await,
             ("POST", ["events", id, "resend"]) => self.resend(id).await,
             (_, ["webhooks"]) => {
                 Err(Problem::method_not_allowed(&["GET", "POST", "DELETE"]).into())
@@ -158,7 +160,6 @@ impl Manager<'_> {
             (_, ["events"] | ["stats"] | [METRICS]) => {
                 Err(Problem::method_not_allowed(&["GET"]).into())
             }
-            (_, ["events", "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             (_, ["events", _]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
             (
                 _,

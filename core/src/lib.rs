@@ -23,6 +23,8 @@ pub mod json;
 pub mod log;
 pub mod mailbox;
 pub mod messages;
+#[cfg(test)]
+mod openapi;
 pub mod problem;
 pub mod providers;
 pub mod query;

@@ -1,7 +1,10 @@
 //! An HTTP client that sends exactly what it is given: no redirects, no
 //! normalising, no decoding, and no mercy with lengths that lie.
 
-use crate::http::{self, WithoutLength};
+use crate::{
+    http::{self, WithoutLength},
+    openapi,
+};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -311,7 +314,8 @@ impl Connection {
         head
     }
 
-    /// A request, and its answer.
+    /// A request, and its answer. What the management API answers must be as its
+    /// description says.
     ///
     /// # Errors
     /// When there is none.
@@ -330,7 +334,9 @@ impl Connection {
         let mut message = self.head(method, path, &all).into_bytes();
         message.extend_from_slice(body);
         self.write(&message)?;
-        self.read_answer_to(method)
+        let answer = self.read_answer_to(method)?;
+        openapi::check(method, path, &answer);
+        Ok(answer)
     }
 
     /// A request, and its answer.

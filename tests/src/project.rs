@@ -154,6 +154,10 @@ pub(crate) fn lay_out(
     if !matches!(surroundings.kv, Kv::Local) {
         station.remove("kv_namespaces");
     }
+    if let Some(assets) = station.get_mut("assets") {
+        let folder = root().join(assets["directory"].as_str().unwrap_or_default());
+        assets["directory"] = value(folder.display().to_string());
+    }
     if let Kv::At(url) = &surroundings.kv {
         station["vars"]["KV_URL"] = value(url);
         station["main"] = value("with-kv.js");

@@ -2,11 +2,8 @@
 //! blocks are run by `sh` (and `bash`) as pasted, section by section, against a
 //! station. Where curl or openssl are missing there is nothing to run them with.
 
-use std::{
-    env, fs,
-    process::{Command, Stdio},
-};
-use tram_tests::{ADMIN_TOKEN, Origin, Station};
+use std::fs;
+use tram_tests::{Origin, Station, is_there, paste, shell_blocks};
 
 /// The heading under which every shell block is run.
 const CHAPTER: &str = "## Connecting a provider, step by step";
@@ -30,7 +27,7 @@ fn chapter(readme: &str) -> (String, Vec<Section>) {
     let (opening, rest) = chapter.split_once("\n### ").expect("it has sections");
     let sections = rest.split("\n### ").map(|section| {
         let (title, text) = section.split_once('\n').expect("a section has a text");
-        let mut blocks = blocks(text).into_iter();
+        let mut blocks = shell_blocks(text).into_iter();
         let is_proof = |block: &String| block.contains("curl -i ");
         let mut steps = Vec::new();
         let proof = loop {
@@ -47,78 +44,20 @@ fn chapter(readme: &str) -> (String, Vec<Section>) {
             rest: blocks.collect(),
         }
     });
-    (blocks(opening).concat(), sections.collect())
-}
-
-/// What stands between ```` ```sh ```` and ```` ``` ````, without its indentation.
-fn blocks(text: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(usize, String)> = None;
-    for line in text.lines() {
-        let indentation = line.len() - line.trim_start().len();
-        match &mut open {
-            None if line.trim() == "```sh" => open = Some((indentation, String::new())),
-            None => {}
-            Some(_) if line.trim() == "```" => {
-                blocks.extend(open.take().map(|(_, block)| block));
-            }
-            Some((indentation, block)) => {
-                block.push_str(line.get(*indentation..).unwrap_or_default());
-                block.push('\n');
-            }
-        }
-    }
-    assert!(open.is_none(), "a block is not closed");
-    blocks
+    (shell_blocks(opening).concat(), sections.collect())
 }
 
 /// Runs the section in one shell: its steps, its proof twice, the proof with another
 /// secret, the rest. Returns what each of the five wrote.
-fn paste(shell: &str, opening: &str, section: &Section, station: &Station) -> Vec<String> {
-    const NEXT: &str = "=== next ===";
-    let steps = section.steps.concat();
+fn paste_section(shell: &str, opening: &str, section: &Section) -> Vec<String> {
+    let steps = format!("{opening}{}", section.steps.concat());
     let wrong = format!(
         "RIGHT=$SECRET\nSECRET=wrong\n{}SECRET=$RIGHT\n",
         section.proof
     );
-    let pasted = [
-        &steps,
-        &section.proof,
-        &section.proof,
-        &wrong,
-        &section.rest.concat(),
-    ];
-    let pasted = pasted
-        .map(String::as_str)
-        .join(&format!("\necho '{NEXT}'\n"));
-    let folder = env::temp_dir().join(format!("tram-readme-{}-{shell}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a folder for .dev.vars");
-    let variables = format!(
-        "# as `npm start` writes it\nADMIN_TOKEN={ADMIN_TOKEN}\nALLOW_PRIVATE_DESTINATIONS=true\n"
-    );
-    fs::write(folder.join(".dev.vars"), variables).expect("the file is written");
-    let run = Command::new(shell)
-        .args(["-c", &format!("{opening}{pasted}")])
-        .current_dir(&folder)
-        .stdin(Stdio::null())
-        .output();
-    fs::remove_dir_all(&folder).expect("the folder goes");
-    let run = run.unwrap_or_else(|why| panic!("{shell}: {why}"));
-    let complaint = String::from_utf8_lossy(&run.stderr);
-    // curl shows its progress there, when it is not told otherwise.
-    assert!(
-        run.status.success() && !complaint.contains("not found"),
-        "{} at {}: {complaint}",
-        section.title,
-        station.address()
-    );
-    let said = String::from_utf8_lossy(&run.stdout);
-    let said: Vec<_> = said
-        .split(NEXT)
-        .map(|part| part.trim().to_owned())
-        .collect();
-    assert_eq!(said.len(), 5, "{}: {said:#?}", section.title);
-    said
+    let rest = section.rest.concat();
+    let pieces = [&steps, &section.proof, &section.proof, &wrong, &rest];
+    paste(shell, "readme", &pieces.map(String::as_str))
 }
 
 /// The status and `x-tram-outcome` of what `curl -i` wrote.
@@ -128,16 +67,6 @@ fn outcome(answer: &str) -> (&str, &str) {
         .lines()
         .find_map(|line| line.strip_prefix("x-tram-outcome: "));
     (status, outcome.unwrap_or_default().trim())
-}
-
-fn is_there(program: &str) -> bool {
-    Command::new(program)
-        .arg("version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .is_ok_and(|mut child| child.wait().is_ok())
 }
 
 #[test]
@@ -178,7 +107,7 @@ fn every_provider_is_connected_by_pasting() {
                 proof: here(&section.proof),
                 rest: section.rest.iter().map(|step| here(step)).collect(),
             };
-            connect(shell, &here(&opening), &section, &station, &origin);
+            connect(shell, &here(&opening), &section, &origin);
         }
     }
 }
@@ -192,8 +121,8 @@ fn provider(section: &Section) -> &str {
         .unwrap_or_else(|| panic!("{}: no provider", section.title))
 }
 
-fn connect(shell: &str, opening: &str, section: &Section, station: &Station, origin: &Origin) {
-    let said = paste(shell, opening, section, station);
+fn connect(shell: &str, opening: &str, section: &Section, origin: &Origin) {
+    let said = paste_section(shell, opening, section);
     let [created, first, second, wrong, rest] = said.as_slice() else {
         panic!("{said:#?}");
     };

@@ -121,9 +121,11 @@ fn content(sent: &Object<'_>, mistakes: &mut Mistakes) -> Vec<u8> {
     if sent.get("body").is_some() {
         node.wrong("cannot be sent beside body", mistakes);
     }
-    let bytes = node
-        .text(mistakes)
-        .map(|text| signature::decode(Encoding::Base64, text.trim()));
+    let bytes = node.text(mistakes).map(|text| match text.trim() {
+        // No signature is empty; a body may be.
+        "" => Some(Vec::new()),
+        text => signature::decode(Encoding::Base64, text),
+    });
     if bytes == Some(None) {
         node.wrong("is not base64", mistakes);
     }

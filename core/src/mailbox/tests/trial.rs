@@ -74,6 +74,7 @@ fn a_trial_is_attempted_by_nobody_else() {
     let MailboxReply::Event(told) = end(&mut rig, id, &[(0, 200), (1, 503)]) else {
         panic!()
     };
+    crate::openapi::check("Trial", std::slice::from_ref(&told));
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told["event_id"], id.to_string());
     assert_eq!(told["attempts"][0]["status"], "delivered");
