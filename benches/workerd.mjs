@@ -37,11 +37,15 @@ export function freePort() {
 }
 
 // Starts the station and the given JavaScript Workers, each
-// `{ name, source, objects: ["ClassName"] }`, on ports of their own.
-export async function start({ vars, workers }) {
+// `{ name, source, objects: ["ClassName"], kv }`, on ports of their own. `wrapper`
+// holds JavaScript modules by their names: the station is wrapped in the first,
+// which finds it as "station.js". `build` is another folder with the station's
+// two files; `v8Flags` are for profiling.
+export async function start({ vars, workers = [], wrapper = {}, build = join(project, 'build'), v8Flags = [] }) {
   const folder = await mkdtemp(join(tmpdir(), 'tram-bench-'))
-  await copyFile(join(project, 'build/index.js'), join(folder, 'index.js'))
-  await copyFile(join(project, 'build/index_bg.wasm'), join(folder, 'index_bg.wasm'))
+  await copyFile(join(build, 'index.js'), join(folder, 'station.js'))
+  await copyFile(join(build, 'index_bg.wasm'), join(folder, 'index_bg.wasm'))
+  for (const [name, source] of Object.entries(wrapper)) await writeFile(join(folder, name), source)
   await writeFile(join(folder, 'kv.js'), KV_STAND_IN)
   const text = (value) => JSON.stringify(value)
   const ports = { tram: await freePort() }
@@ -64,7 +68,12 @@ export async function start({ vars, workers }) {
   }
   await define(
     'tram',
-    ['(name = "index.js", esModule = embed "index.js")', '(name = "index_bg.wasm", wasm = embed "index_bg.wasm")'],
+    [
+      // The first module is the Worker's entry.
+      ...Object.keys(wrapper).map((name) => `(name = ${text(name)}, esModule = embed ${text(name)})`),
+      '(name = "station.js", esModule = embed "station.js")',
+      '(name = "index_bg.wasm", wasm = embed "index_bg.wasm")',
+    ],
     ['Mailbox', 'Registry'],
     [
       '(name = "MAILBOX", durableObjectNamespace = "Mailbox")',
@@ -73,14 +82,17 @@ export async function start({ vars, workers }) {
       ...Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
     ],
   )
-  for (const { name, source, objects } of workers) {
+  for (const { name, source, objects, kv } of workers) {
     ports[name] = await freePort()
     await writeFile(join(folder, `${name}.js`), source)
     await define(
       name,
       [`(name = "${name}.js", esModule = embed "${name}.js")`],
       objects,
-      objects.map((o) => `(name = ${text(o.toUpperCase())}, durableObjectNamespace = ${text(o)})`),
+      [
+        ...objects.map((o) => `(name = ${text(o.toUpperCase())}, durableObjectNamespace = ${text(o)})`),
+        ...(kv ? ['(name = "KV", kvNamespace = "kv")'] : []),
+      ],
     )
   }
   await writeFile(
@@ -93,6 +105,7 @@ const config :Workerd.Config = (
     (name = "internet", network = (allow = ["public", "private"])),
   ],
   sockets = [${sockets.join(', ')}],
+  v8Flags = [${v8Flags.map(text).join(', ')}],
 );
 const kv :Workerd.Worker = (modules = [(name = "kv.js", esModule = embed "kv.js")], compatibilityDate = "2026-11-01");
 ${definitions.join('\n')}
