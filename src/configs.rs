@@ -11,6 +11,7 @@ use tram_core::{
     allowance::{Allowance, Rate},
     ids::WebhookId,
     messages::{RegistryReply, RegistryRequest},
+    own_json,
     time::Timestamp,
     webhook::Webhook,
 };
@@ -210,12 +211,12 @@ async fn from_kv(env: &Env, id: &WebhookId) -> Option<Webhook> {
     // the Registry, no more.
     let (kv, key) = (Kv::of(env)?, kv_key(id));
     let text = clock::within(KV_PATIENCE, kv.get(&key)).await??;
-    serde_json::from_slice(text.as_bytes()).ok()
+    own_json::read(&text).ok()
 }
 
 /// Leaves a configuration in KV, beside the answer.
 fn to_kv(env: &Env, context: &Context, webhook: &Webhook) {
-    let (Some(kv), Ok(text)) = (Kv::of(env), serde_json::to_string(webhook)) else {
+    let (Some(kv), Ok(text)) = (Kv::of(env), own_json::write(webhook)) else {
         return;
     };
     let key = kv_key(&webhook.id);

@@ -6,6 +6,7 @@
 use crate::{
     destination_url::{self, Station},
     ids::{DestinationId, EventId, WebhookId},
+    own_json,
     relay::{self, Outgoing},
     time::Timestamp,
     webhook::Webhook,
@@ -116,7 +117,7 @@ impl Alert {
             },
         };
         // Strings and numbers always serialise.
-        serde_json::to_string(&body).unwrap_or_default()
+        own_json::write(&body).unwrap_or_default()
     }
 
     /// The request that tells it to `url`, signed as events are.

@@ -12,6 +12,7 @@ pub use input::{Question, read};
 
 use crate::{
     event::Summary,
+    own_json,
     receive::{self, Intake},
     refusals::{Judged, Objection, Why},
     webhook::Webhook,
@@ -70,7 +71,7 @@ pub fn explain(webhook: &Webhook, question: &Question, limit: usize) -> String {
     );
     let mut dropped = Vec::new();
     let written = match judge(&judged, limit, &mut dropped) {
-        Ok(intake) => serde_json::to_string(&Taken {
+        Ok(intake) => own_json::write(&Taken {
             authentic: true,
             outcome: outcome(&intake, &dropped),
             events: told(&intake, &dropped),
@@ -80,7 +81,7 @@ pub fn explain(webhook: &Webhook, question: &Question, limit: usize) -> String {
             },
             note,
         }),
-        Err(why) => serde_json::to_string(&NotTaken {
+        Err(why) => own_json::write(&NotTaken {
             authentic: false,
             reason: why.reason,
             detail: &why.detail,

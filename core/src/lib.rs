@@ -25,6 +25,7 @@ pub mod mailbox;
 pub mod messages;
 #[cfg(test)]
 mod openapi;
+pub mod own_json;
 pub mod problem;
 pub mod providers;
 pub mod query;

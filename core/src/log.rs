@@ -9,7 +9,7 @@ use crate::{
     delivery::Attempt,
     ids::{DestinationId, EventId, WebhookId},
     messages::Taken,
-    receive,
+    own_json, receive,
 };
 
 /// An inbound request, answered.
@@ -79,7 +79,7 @@ pub fn attempt(
 /// The line of what the station itself could not do.
 #[must_use]
 pub fn trouble(what: &str) -> String {
-    let what = serde_json::to_string(what).unwrap_or_default();
+    let what = own_json::write(what).unwrap_or_default();
     [r#"{"log":"trouble","what":"#, &what, "}"].concat()
 }
 

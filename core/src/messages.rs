@@ -57,13 +57,14 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
 /// Configuration within a message: the JSON that is stored, which is understood
 /// whatever fields it lacks.
 mod as_json {
+    use crate::own_json;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::DeserializeOwned, ser};
 
     pub(super) fn serialize<T: Serialize, S: Serializer>(
         value: &T,
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        let json = serde_json::to_string(value).map_err(|_| ser::Error::custom("not JSON"))?;
+        let json = own_json::write(value).map_err(|_| ser::Error::custom("not JSON"))?;
         to.serialize_str(&json)
     }
 
@@ -72,7 +73,7 @@ mod as_json {
     ) -> Result<T, D::Error> {
         let json = <&str>::deserialize(from)?;
         // The parser's own words could repeat a secret.
-        serde_json::from_slice(json.as_bytes()).map_err(|_| de::Error::custom("not JSON"))
+        own_json::read(json).map_err(|_| de::Error::custom("not JSON"))
     }
 }
 

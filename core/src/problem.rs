@@ -1,6 +1,7 @@
 //! What goes wrong, in the two voices of RFC 9457: a stable `code` for machines
 //! and a `detail` for people that says how to mend it.
 
+use crate::own_json;
 use serde::Serialize;
 
 /// One mistake in what was sent, and where.
@@ -170,7 +171,7 @@ impl Problem {
             errors: &self.errors,
         };
         // Strings and numbers always serialise.
-        serde_json::to_string(&body).unwrap_or_default()
+        own_json::write(&body).unwrap_or_default()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     database::{Row, Value},
     delivery::Status,
     ids::{DestinationId, Sequence},
-    messages,
+    messages, own_json,
     time::Timestamp,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -52,7 +52,7 @@ pub(super) fn destination(id: DestinationId) -> Value {
 
 /// `value` as JSON text.
 pub(super) fn json<T: Serialize>(value: &T) -> Result<Value, MailboxError> {
-    serde_json::to_string(value)
+    own_json::write(value)
         .map(Value::Text)
         .map_err(|_| MailboxError::Unreadable("a value that is no JSON"))
 }
@@ -62,7 +62,7 @@ pub(super) fn read_json<T: DeserializeOwned>(
     column: usize,
     what: &'static str,
 ) -> Result<T, MailboxError> {
-    serde_json::from_slice(row.text(column)?.as_bytes()).map_err(|_| MailboxError::Unreadable(what))
+    own_json::read(row.text(column)?).map_err(|_| MailboxError::Unreadable(what))
 }
 
 /// `value` as bytes, which take less code to write and read than JSON. For what is

@@ -10,6 +10,7 @@ use crate::{
     database::Database,
     delivery::Status,
     ids::{DestinationId, Sequence, WebhookId},
+    own_json,
     time::{DAY, Timestamp},
 };
 use serde::{Deserialize, Serialize};
@@ -180,7 +181,7 @@ impl Stats {
     pub fn to_json(&self, now: Timestamp) -> String {
         let time = |millis: i64| Timestamp::from_millis(millis).to_rfc3339();
         let or_null = |text: Option<String>| text.unwrap_or_else(|| "null".to_owned());
-        let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
+        let quoted = |text: &str| own_json::write(text).unwrap_or_default();
         let [pending, delivered, failed, cancelled] = self.counts;
         let age = self.oldest_pending.map(|came| {
             now.since(Timestamp::from_millis(came))

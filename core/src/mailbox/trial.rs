@@ -15,6 +15,7 @@ use crate::{
     delivery::{Status, Verdict},
     ids::{DestinationId, Sequence},
     messages::{Accept, AcceptReply, MailboxReply, Taken},
+    own_json,
     time::Timestamp,
 };
 use serde::Serialize;
@@ -57,8 +58,7 @@ pub fn report(outcomes: Vec<(DestinationId, Verdict)>) -> Result<String, Mailbox
         record.set(state, history);
         record
     });
-    serde_json::to_string(&Deliveries(records.collect()))
-        .map_err(|_| MailboxError::Unreadable("a trial"))
+    own_json::write(&Deliveries(records.collect())).map_err(|_| MailboxError::Unreadable("a trial"))
 }
 
 impl Mailbox {
@@ -110,8 +110,8 @@ impl Mailbox {
         event: Sequence,
         report: &str,
     ) -> Result<MailboxReply, MailboxError> {
-        let report: Deliveries = serde_json::from_slice(report.as_bytes())
-            .map_err(|_| MailboxError::Unreadable("a trial"))?;
+        let report: Deliveries =
+            own_json::read(report).map_err(|_| MailboxError::Unreadable("a trial"))?;
         db.atomically(|| {
             let Some(mut deliveries) = Deliveries::load(db, event)? else {
                 return Ok(());
@@ -150,7 +150,7 @@ impl Mailbox {
                 })
                 .collect(),
         };
-        serde_json::to_string(&trial)
+        own_json::write(&trial)
             .map(MailboxReply::Event)
             .map_err(|_| MailboxError::Unreadable("a trial"))
     }

@@ -5,6 +5,7 @@ use crate::{
     delivery::{Attempt, Status},
     event::Summary,
     ids::{DestinationId, EventId, WebhookId},
+    own_json,
 };
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +94,7 @@ impl EventView {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn shown(&self) -> Result<String, MailboxError> {
-        serde_json::to_string(self).map_err(|_| MailboxError::Unreadable("an event"))
+        own_json::write(self).map_err(|_| MailboxError::Unreadable("an event"))
     }
 }
 

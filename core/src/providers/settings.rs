@@ -9,6 +9,7 @@ use super::{
 use crate::{
     headers::OF_THE_CONNECTION,
     json::{Json, is_pointer},
+    own_json,
     problem::FieldError,
     request_url::RequestUrl,
     secret::Secret,
@@ -73,8 +74,8 @@ fn is_within(pointer: &str, outer: &str) -> bool {
 /// Settings that this provider does not take, and those it cannot do without.
 fn check_names(provider: &dyn Provider, settings: &Settings, mistakes: &mut Vec<FieldError>) {
     let about = provider.about();
-    let given = serde_json::to_vec(settings).unwrap_or_default();
-    let given = Json::parse(&given).and_then(Json::object);
+    let given = own_json::write(settings).unwrap_or_default();
+    let given = Json::parse(given.as_bytes()).and_then(Json::object);
     let given: Vec<_> = given.iter().flat_map(|given| given.iter()).collect();
     for (name, _) in &given {
         if !TAKEN_BY_ALL.contains(name) && !about.settings.contains(name) {

@@ -8,6 +8,7 @@ use super::{Payload, Push, RegistryError};
 use crate::{
     database::{Database, DatabaseError, Row, Value},
     ids::WebhookId,
+    own_json,
     webhook::Webhook,
 };
 
@@ -238,7 +239,7 @@ pub(super) fn text(id: WebhookId) -> Value {
 }
 
 fn json(webhook: &Webhook) -> Result<Value, RegistryError> {
-    serde_json::to_string(webhook)
+    own_json::write(webhook)
         .map(Value::Text)
         .map_err(|_| RegistryError::Unwritable(webhook.id))
 }
@@ -247,13 +248,13 @@ fn json(webhook: &Webhook) -> Result<Value, RegistryError> {
 /// secret.
 fn read(row: &Row, column: usize) -> Result<Webhook, RegistryError> {
     let json = row.text(column)?;
-    serde_json::from_slice(json.as_bytes()).map_err(|_| {
+    own_json::read(json).map_err(|_| {
         #[derive(serde::Deserialize)]
         struct Named {
             id: WebhookId,
         }
         RegistryError::Unreadable(
-            serde_json::from_slice::<Named>(json.as_bytes())
+            own_json::read::<Named>(json)
                 .map_or_else(|_| "a webhook".to_owned(), |named| named.id.to_string()),
         )
     })

@@ -3,6 +3,7 @@
 
 use crate::{
     messages::Reveal,
+    own_json,
     providers::Provider,
     secret::Secret,
     webhook::{DirectionFilter, Retry, Settings, Webhook},
@@ -91,7 +92,7 @@ impl WebhookView<'_> {
     #[must_use]
     pub fn to_json(&self) -> String {
         // Strings, numbers and maps with text keys always serialise.
-        serde_json::to_string(self).unwrap_or_default()
+        own_json::write(self).unwrap_or_default()
     }
 }
 
@@ -226,7 +227,7 @@ pub fn webhooks_json(webhooks: &[Webhook], base_url: &str, next_cursor: Option<S
         data: views(webhooks, base_url, &warnings),
         next_cursor,
     };
-    serde_json::to_string(&page).unwrap_or_default()
+    own_json::write(&page).unwrap_or_default()
 }
 
 /// Deleted webhooks: the body of `DELETE /webhooks?webhook_url=…`.
@@ -240,7 +241,7 @@ pub fn deleted_json(webhooks: &[Webhook], base_url: &str) -> String {
     let deleted = Deleted {
         deleted: views(webhooks, base_url, &warnings),
     };
-    serde_json::to_string(&deleted).unwrap_or_default()
+    own_json::write(&deleted).unwrap_or_default()
 }
 
 fn views<'a>(
@@ -265,7 +266,7 @@ pub fn providers_json(providers: &[&dyn Provider]) -> String {
             .collect(),
         next_cursor: None,
     };
-    serde_json::to_string(&page).unwrap_or_default()
+    own_json::write(&page).unwrap_or_default()
 }
 
 /// Settings that every provider takes besides its own.
@@ -462,10 +463,7 @@ mod tests {
                 r#"{"schedule":"custom","delays_seconds":[0.5,2,0]}"#,
             ),
         ] {
-            assert_eq!(
-                serde_json::to_string(&RetryView::of(&retry)).unwrap(),
-                expected
-            );
+            assert_eq!(own_json::write(&RetryView::of(&retry)).unwrap(), expected);
         }
     }
 
