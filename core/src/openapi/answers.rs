@@ -11,9 +11,9 @@ use crate::{
     mailbox::{
         merge::events_json,
         stats::{DestinationStats, Hour, Stats, Tally},
-        view::{AttemptView, DeliveryView, EventPage, EventView},
+        view::{AttemptView, DeliveryView, EventView},
     },
-    messages::Reveal,
+    messages::{Reveal, ShownEvents},
     problem::{FieldError, Problem},
     providers, receive,
     refusals::{self, Judged, Objection, Refused},
@@ -318,7 +318,10 @@ fn events() {
     };
     let write = |event: &EventView| event.shown().unwrap();
     check("ListedEvent", &[write(&bare_event(None)), write(&full)]);
-    let page = |data: Vec<EventView>, next| events_json(&EventPage { data, next }.shown().unwrap());
+    let page = |data: Vec<EventView>, next| {
+        let data = data.iter().map(|event| (event.id, write(event))).collect();
+        events_json(&ShownEvents { data, next })
+    };
     check(
         "EventList",
         &[
