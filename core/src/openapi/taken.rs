@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 /// What a schema cannot say, or should not try to: where what is refused stands, and
 /// how the refusal reads.
-const BEYOND: [(&str, &str); 27] = [
+const BEYOND: [(&str, &str); 28] = [
     // Which URLs are sent to.
     ("", "must begin with https://"),
     ("", "is not a URL"),
@@ -50,6 +50,8 @@ const BEYOND: [(&str, &str); 27] = [
     ("/secret", "is masked and not what is shown now"),
     ("/secret", "is the same as one before"),
     ("/shards", "is fixed at creation"),
+    // Where it is sent as it is, in a header.
+    ("/secret", "holds a control character"),
     // What a provider takes, which the provider table says.
     ("/allow_events", "is not an event of this provider"),
     ("/settings", "is not taken by"),
