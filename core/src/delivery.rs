@@ -24,7 +24,7 @@ pub enum Status {
 }
 
 /// A stored event as it is relayed, shared by all its deliveries.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoredEvent {
     /// Its id, which the origin sees as `webhook-id`.
     pub id: EventId,
@@ -60,7 +60,7 @@ pub struct Response {
 }
 
 /// An answer of the origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -86,7 +86,7 @@ pub enum Failure {
 }
 
 /// One HTTP request of a delivery, as it is kept and shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// From 1.
     pub number: u32,

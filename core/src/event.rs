@@ -40,7 +40,7 @@ pub enum Direction {
 }
 
 /// One event on its way into a Mailbox. Made only from an authentic request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NewEvent {
     /// Its identity. Test calls have one too, but it never enters dedupe memory.
     pub key: DedupeKey,
@@ -64,7 +64,7 @@ pub struct NewEvent {
 }
 
 /// What all events of one request share.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     /// The HTTP method.
     pub method: String,

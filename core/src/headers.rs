@@ -20,7 +20,7 @@ pub(crate) const OF_THE_CONNECTION: [&str; 12] = [
 ];
 
 /// Header fields in the order they came; names are lower case.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Headers(Vec<(String, String)>);
 

@@ -5,7 +5,7 @@ use crate::headers::Headers;
 use std::borrow::Cow;
 
 /// A request as it came to `/in/{webhook_id}`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Inbound {
     /// The HTTP method, upper case.
     pub method: String,

@@ -10,6 +10,7 @@ pub mod allowance;
 pub mod canonical_json;
 pub mod cors;
 pub mod database;
+mod debug;
 pub mod delivery;
 pub mod destination_url;
 pub mod event;

@@ -328,7 +328,7 @@ pub struct ShownEvents {
 }
 
 /// What the Worker asks of the Registry.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub enum RegistryRequest {
     /// One webhook with its secrets, for receiving.
     Load(WebhookId),
@@ -367,7 +367,7 @@ pub enum RegistryRequest {
 }
 
 /// An operator's JSON and where it came in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Write {
     /// The body as it was sent.
     pub body: String,

@@ -34,7 +34,7 @@ const MOST_HOPS: u32 = 3;
 const MOST_IDS: usize = 20;
 
 /// An answer to the sender that is not a problem.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,

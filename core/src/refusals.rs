@@ -10,7 +10,8 @@ mod redact;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use redact::carries_credential;
+pub use redact::event as mask_event;
+pub(crate) use redact::of_event;
 
 use crate::{
     headers::Headers,

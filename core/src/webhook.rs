@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 /// One configured route from a provider to one or more destinations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Webhook {
     /// `wh_…`
     pub id: WebhookId,
@@ -144,7 +144,7 @@ pub struct PreviousSecret {
 }
 
 /// Where events are relayed to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Destination {
     /// `dst_…`; stays while the URL stays.
     pub id: DestinationId,
@@ -253,7 +253,7 @@ impl TryFrom<RetryFields> for Retry {
 
 /// What a provider wants to know besides the secret. Which of them a provider
 /// takes, and which it needs, stands in its table entry.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Greatest age of a signed timestamp in seconds. Absent: the provider's

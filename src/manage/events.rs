@@ -14,6 +14,7 @@ use tram_core::{
     messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, ShownEvents},
     problem::{FieldError, Problem},
     query,
+    refusals::mask_event,
     webhook::Webhook,
 };
 
@@ -98,16 +99,23 @@ impl Manager<'_> {
     ) -> Answer {
         let id = event_id(id)?;
         query::none(self.query())?;
+        let webhook = match self.ask(&RegistryRequest::Load(id.webhook)).await? {
+            RegistryReply::Webhook { webhook, .. } => webhook,
+            RegistryReply::NotFound => return Err(Problem::event_not_found().into()),
+            other => return Err(unexpected(other)),
+        };
         let question = question(id.sequence);
-        match objects::mailbox(self.env, &id.webhook, id.shard, &question).await? {
-            MailboxReply::Event(event) => Ok(answers::json_text(200, event)),
+        let event = match objects::mailbox(self.env, &id.webhook, id.shard, &question).await? {
+            MailboxReply::Event(event) => event,
             MailboxReply::Deleted { event, key } => {
                 glance::forget(self.env, &key).await;
-                Ok(answers::json_text(200, event))
+                event
             }
-            MailboxReply::NotFound => Err(Problem::event_not_found().into()),
-            other => Err(unexpected(other)),
-        }
+            MailboxReply::NotFound => return Err(Problem::event_not_found().into()),
+            other => return Err(unexpected(other)),
+        };
+        // The Mailbox does not know all the secrets that may stand in it.
+        Ok(answers::json_text(200, mask_event(&webhook, event)))
     }
 
     pub(super) async fn resend(&mut self, id: &str) -> Answer {

@@ -11,16 +11,14 @@ use super::{
 use crate::{
     database::{Database, Row, Value},
     delivery::Attempt,
-    event::Envelope,
     ids::{EventId, Sequence},
     messages::ShownEvents,
     refusals,
-    secret::Secret,
     time::Timestamp,
     webhook::Webhook,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// Later than any clock of ours.
 const END_OF_TIME: Timestamp = Timestamp::from_millis(i64::MAX);
@@ -113,7 +111,7 @@ impl Mailbox {
             .first()
             .and_then(|row| Payload::read(db, event, row).ok().flatten());
         if let Some(payload) = payload {
-            view.headers = Some(headers(config, &payload.envelope));
+            view.headers = Some(refusals::of_event(config, &payload.envelope.headers));
             view.query = Some(payload.envelope.query);
             match String::from_utf8(payload.body) {
                 Ok(text) => view.body = Some(text),
@@ -287,25 +285,4 @@ pub(super) fn narrow(query: &EventQuery, sql: &mut String, values: &mut Vec<Valu
             sql::text(q),
         );
     }
-}
-
-/// The request's headers; a repeated one is joined. What proves the sender is
-/// masked as secrets are.
-fn headers(config: &Webhook, envelope: &Envelope) -> BTreeMap<String, String> {
-    let mut headers: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in envelope.headers.iter() {
-        let value = if refusals::carries_credential(&config.settings, name) {
-            Secret::new(value.to_owned()).masked()
-        } else {
-            value.to_owned()
-        };
-        headers
-            .entry(name.to_owned())
-            .and_modify(|known| {
-                known.push_str(", ");
-                known.push_str(&value);
-            })
-            .or_insert(value);
-    }
-    headers
 }

@@ -84,7 +84,7 @@ impl Hour {
 }
 
 /// How a destination is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationStats {
     /// Whose: known to who has asked, and not said.
     #[serde(skip)]

@@ -41,7 +41,7 @@ struct Tried {
     response_body: String,
 }
 
-/// What a trial's attempts came to, as [`Mailbox::end_trial`] reads it.
+/// What a trial's attempts came to, as `Mailbox::end_trial` reads it.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -1,13 +1,15 @@
-//! What of a refused request may be shown. In doubt it is masked: a sender who was set
+//! What of a request may be shown. In doubt it is masked: a sender who was set
 //! up wrongly puts the true secret into a field of any name.
 
 use super::clip;
 use crate::{
     headers::Headers,
+    json::{Json, Object},
     providers,
     secret::Secret,
     webhook::{Settings, Webhook},
 };
+use std::collections::BTreeMap;
 
 /// What is kept of header fields: how many, and in bytes of each name and value and of
 /// all together.
@@ -39,7 +41,7 @@ const MOST_IN_COMMON: usize = 8;
 /// Whether a header field of this name carries what proves a sender: any provider's,
 /// since what came under another provider's configuration is still masked after a
 /// change, or the one that these settings name.
-pub(crate) fn carries_credential(settings: &Settings, name: &str) -> bool {
+fn carries_credential(settings: &Settings, name: &str) -> bool {
     let is = |known: &str| known.eq_ignore_ascii_case(name);
     providers::all_credential_headers().any(is)
         || ["authorization", "cookie"].into_iter().any(is)
@@ -52,15 +54,8 @@ pub(super) fn headers(webhook: &Webhook, headers: &Headers) -> Headers {
     let mut kept = Headers::new();
     let mut room = MOST_OF_ALL;
     for (name, value) in headers.iter().take(MOST_FIELDS) {
-        let value = if holds_secret(webhook, value) {
-            MASKED.to_owned()
-        } else if carries_credential(&webhook.settings, name) {
-            Secret::new(value.to_owned()).masked()
-        } else if SECRETIVE.iter().any(|word| name.contains(word)) {
-            MASKED.to_owned()
-        } else {
-            clip(value, MOST_OF_VALUE).to_owned()
-        };
+        let masked = masked(webhook, name, value);
+        let value = masked.unwrap_or_else(|| clip(value, MOST_OF_VALUE).to_owned());
         let name = text(webhook, name, MOST_OF_NAME);
         let size = name.len().saturating_add(value.len());
         let Some(left) = room.checked_sub(size) else {
@@ -70,6 +65,58 @@ pub(super) fn headers(webhook: &Webhook, headers: &Headers) -> Headers {
         kept.join(&name, &value);
     }
     kept
+}
+
+/// What is shown in place of a field's value, if it may not be shown.
+fn masked(webhook: &Webhook, name: &str, value: &str) -> Option<String> {
+    if holds_secret(webhook, value) {
+        Some(MASKED.to_owned())
+    } else if carries_credential(&webhook.settings, name) {
+        Some(Secret::new(value.to_owned()).masked())
+    } else if SECRETIVE.iter().any(|word| name.contains(word)) {
+        Some(MASKED.to_owned())
+    } else {
+        None
+    }
+}
+
+/// The header fields of an event as its Mailbox shows them, a repeated one joined. It
+/// is not told the provider's secrets: where these stand in fields of other names,
+/// [`event`] finds them.
+pub(crate) fn of_event(webhook: &Webhook, headers: &Headers) -> BTreeMap<String, String> {
+    let mut shown: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in headers.iter() {
+        let value = masked(webhook, name, value).unwrap_or_else(|| value.to_owned());
+        shown
+            .entry(name.to_owned())
+            .and_modify(|known| known.extend([", ", &value]))
+            .or_insert(value);
+    }
+    shown
+}
+
+/// An event as its Mailbox shows it, without what among its header fields and in its
+/// query holds one of the webhook's secrets. The body is shown as it came.
+#[must_use]
+pub fn event(webhook: &Webhook, mut shown: String) -> String {
+    let mut secrets = Vec::new();
+    let mut look = |text: Option<String>| {
+        secrets.extend(text.filter(|text| holds_secret(webhook, text)));
+    };
+    if let Some(event) = Json::parse(shown.as_bytes()).and_then(Json::object) {
+        look(event.get("query").and_then(Json::text));
+        let headers = event.get("headers").and_then(Json::object);
+        for (name, value) in headers.iter().flat_map(Object::iter) {
+            look(value.text());
+            look(Some(name.to_owned()));
+        }
+    }
+    for secret in secrets {
+        // As a text of its own: within another its quotes would be escaped.
+        let written = serde_json::to_string(&secret).unwrap_or_default();
+        shown = shown.replace(&written, "\"***\"");
+    }
+    shown
 }
 
 /// A text clipped after so many bytes, or masked where it says something of a secret.

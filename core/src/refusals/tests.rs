@@ -228,3 +228,50 @@ fn they_are_listed_as_lists_are() {
         r#"{"data":[{"n":2},{"n":1}],"next_cursor":null}"#
     );
 }
+
+#[test]
+fn an_event_shows_no_secret_among_its_headers_nor_in_its_query() {
+    let webhook = webhook("casso");
+    let sent: Headers = [
+        ("content-type", "application/json"),
+        ("secure-token", "somebody-else-s-9876"),
+        ("x-api-key", "whatever"),
+        ("x-other", SECRET),
+        ("x-other", "and more"),
+        ("x-signed", SIGNING),
+        ("x-quoted", &format!("\"{SECRET}\\")),
+        (SECRET, "the wrong way round"),
+    ]
+    .into_iter()
+    .collect();
+    // The Mailbox is not told what it is shared with the provider.
+    let by_mailbox = of_event(&webhook.for_relaying(), &sent);
+    assert_eq!(by_mailbox["content-type"], "application/json");
+    assert_eq!(by_mailbox["secure-token"], "***9876");
+    assert_eq!(by_mailbox["x-api-key"], "***");
+    assert_eq!(by_mailbox["x-signed"], "***");
+    assert_eq!(by_mailbox["x-other"], format!("{SECRET}, and more"));
+    let query = format!("a=1&token={SECRET}");
+    let body = format!("{{\"headers\":{{\"x-other\":\"{SECRET}\"}}}}");
+    let event = |query: &str, body: &str| {
+        json!({"id": "evt_1", "summary": {"description": "headers"}, "headers": by_mailbox,
+            "query": query, "body": body})
+    };
+    let shown = mask_event(&webhook, event(&query, &body).to_string());
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    let mut expected = event("***", &body);
+    expected["headers"] = json!({"content-type": "application/json", "secure-token": "***9876",
+        "x-api-key": "***", "x-signed": "***", "x-other": "***", "x-quoted": "***",
+        "***": "the wrong way round"});
+    assert_eq!(shown, expected);
+    // Nothing to hide, nothing changed; what is no event is passed on.
+    let webhook = examples::webhook("casso", "another-secret-000000", json!({}));
+    for text in [
+        event("a=1", &body).to_string(),
+        "{}".into(),
+        "[]".into(),
+        String::new(),
+    ] {
+        assert_eq!(mask_event(&webhook, text.clone()), text);
+    }
+}

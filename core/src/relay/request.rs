@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, time::Duration};
 /// A request as the edge is to send it: redirects not followed, nothing added.
 /// Names of header fields are lower case and stand once each, unless the provider
 /// sent one several times.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Outgoing<'a> {
     /// The HTTP method.
     pub method: String,
