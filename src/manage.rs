@@ -124,17 +124,13 @@ impl Manager<'_> {
             ("PUT", ["webhooks", id]) => self.update(id).await,
             ("DELETE", ["webhooks", id]) => self.delete(id).await,
             ("PATCH", ["webhooks", id, "toggle"]) => {
-                self.one(RegistryRequest::Toggle(webhook_id(id)?), 200)
-                    .await
+                self.switch(RegistryRequest::Toggle(webhook_id(id)?)).await
             }
             ("GET", ["webhooks", id, "refusals"]) => self.why_refused(id, false).await,
             ("POST", ["webhooks", id, "explain"]) => self.why_refused(id, true).await,
-            ("POST", ["webhooks", id, "pause"]) => {
-                self.one(RegistryRequest::Pause(webhook_id(id)?, true), 200)
-                    .await
-            }
-            ("POST", ["webhooks", id, "resume"]) => {
-                self.one(RegistryRequest::Pause(webhook_id(id)?, false), 200)
+            ("POST", ["webhooks", id, what @ ("pause" | "resume")]) => {
+                let pauses = *what == "pause";
+                self.switch(RegistryRequest::Pause(webhook_id(id)?, pauses))
                     .await
             }
             ("POST", ["webhooks", id, "rotate-secret"]) => self.rotate_secret(id).await,
@@ -147,7 +143,10 @@ impl Manager<'_> {
             (_, ["events", "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
             ("GET", ["events", id]) => self.event(id, MailboxRequest::Get).await,
             ("DELETE", ["events", id]) => self.event(id, MailboxRequest::Delete).await,
-            ("POST", ["events", id, "cancel"]) => self.event(id, MailboxRequest::Cancel).await,
+            ("POST", ["events", id, "cancel"]) => {
+                self.nothing_said().await?;
+                self.event(id, MailboxRequest::Cancel).await
+            }
             ("POST", ["events", id, "resend"]) => self.resend(id).await,
             (_, ["webhooks"]) => {
                 Err(Problem::method_not_allowed(&["GET", "POST", "DELETE"]).into())
@@ -200,6 +199,17 @@ impl Manager<'_> {
         let id = webhook_id(id)?;
         let write = self.write().await?;
         self.one(RegistryRequest::Update(id, write), 200).await
+    }
+
+    /// A change of which nothing can be said: whoever sends `is_active` to the switch
+    /// means something else than to turn it over.
+    async fn switch(&mut self, question: RegistryRequest) -> Answer {
+        self.nothing_said().await?;
+        self.one(question, 200).await
+    }
+
+    async fn nothing_said(&mut self) -> Result<(), Failed> {
+        Ok(registry::no_fields(&self.write().await?.body)?)
     }
 
     async fn rotate_secret(&mut self, id: &str) -> Answer {

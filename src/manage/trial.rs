@@ -13,7 +13,7 @@ use tram_core::{
         shard_of,
     },
     problem::Problem,
-    query, receive, registry,
+    query, receive,
     webhook::Webhook,
 };
 
@@ -25,7 +25,7 @@ impl Manager<'_> {
     pub(super) async fn try_out(&mut self, id: &str) -> Answer {
         query::none(self.query())?;
         let id = webhook_id(id)?;
-        registry::no_fields(&self.write().await?.body)?;
+        self.nothing_said().await?;
         let webhook = match self.ask(&RegistryRequest::Load(id)).await? {
             RegistryReply::Webhook { webhook, .. } => webhook,
             other => return Err(unexpected(other)),

@@ -203,7 +203,7 @@ fn check_secrets(
     for (at, secret) in secrets.iter().enumerate() {
         let message = if provider.about().whsec && signature::whsec_key(secret).is_none() {
             "is not whsec_ followed by base64: paste it as the provider shows it"
-        } else if is_token && secret.expose().chars().any(char::is_control) {
+        } else if is_token && secret.expose().chars().any(|c| c.is_control() && c != '\t') {
             "holds a control character, which no header can carry: remove it"
         } else {
             continue;
@@ -461,7 +461,7 @@ mod tests {
     fn a_token_has_to_fit_a_header() {
         assert_eq!(pointers("casso", json!({}), &["a\nb"]), ["/secret"]);
         assert_eq!(
-            pointers("casso", json!({}), &["a b", "a\tb"]),
+            pointers("casso", json!({}), &["a b\tc", "a\u{7f}b"]),
             ["/secret/1"]
         );
         // A key of a hash is never sent.

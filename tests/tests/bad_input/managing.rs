@@ -246,6 +246,14 @@ fn everything_that_is_wrong_is_said_at_once() {
             vec!["?status"],
         ),
         (
+            format!("/events/{event}/cancel"),
+            r#"{"reason":"a"}"#,
+            vec!["/reason"],
+        ),
+        (format!("{one}/pause"), r#"{"a":1,"b":2}"#, vec!["/a", "/b"]),
+        (format!("{one}/resume"), "[]", vec![""]),
+        (format!("{one}/test"), r#"{"id":"7"}"#, vec!["/id"]),
+        (
             format!("{one}/explain"),
             r#"{"at":"now","method":"","headers":{"a b":"x","c":1},"body":"1","body":"2","x":1}"#,
             vec![
@@ -264,7 +272,14 @@ fn everything_that_is_wrong_is_said_at_once() {
             "{path} {body}"
         );
     }
+    let toggle = format!("{one}/toggle");
+    let answer = send("PATCH", &toggle, r#"{"is_active":true}"#);
+    assert_eq!(pointers(&answer), ["/is_active"]);
     assert_eq!(patient.api_expecting(200, "GET", &one, None), before);
+    for body in ["", " ", "{}"] {
+        assert_eq!(send("PATCH", &toggle, body).status, 200, "{body:?}");
+    }
+    assert_eq!(send("PATCH", &toggle, "").status, 200);
     patient.assert_well("mistakes");
     patient.discharge(0);
 }

@@ -268,10 +268,12 @@ impl<'a> Node<'a> {
         fields.retain(|(name, node)| {
             let is_known = known.contains(name);
             if !is_known {
-                node.wrong(
-                    format!("is not a known field; known are {}", known.join(", ")),
-                    mistakes,
-                );
+                let message = if known.is_empty() {
+                    "is not a known field: none are taken here".to_owned()
+                } else {
+                    ["is not a known field; known are ", &known.join(", ")].concat()
+                };
+                node.wrong(message, mistakes);
             }
             is_known
         });
