@@ -76,7 +76,7 @@ fn millis(at: Timestamp) -> f64 {
 }
 
 fn thrown(error: JsValue) -> DatabaseError {
-    DatabaseError::Failed(worker::Error::from(error).to_string())
+    DatabaseError::failed(worker::Error::from(error).to_string())
 }
 
 /// What goes before a value in `sql.js`.
@@ -104,7 +104,7 @@ fn pack(parameters: &[Value]) -> Result<Vec<u8>, DatabaseError> {
             Value::Blob(bytes) => (tag::BLOB, bytes.as_slice()),
         };
         let length = u32::try_from(bytes.len())
-            .map_err(|_| DatabaseError::Failed("a parameter is too long".into()))?;
+            .map_err(|_| DatabaseError::failed("a parameter is too long".into()))?;
         packed.push(tag);
         packed.extend(length.to_le_bytes());
         packed.extend(bytes);
@@ -116,7 +116,7 @@ fn pack(parameters: &[Value]) -> Result<Vec<u8>, DatabaseError> {
 fn number_of(number: i64) -> Result<f64, DatabaseError> {
     const EXACT: u64 = 1 << 53;
     if number.unsigned_abs() > EXACT {
-        return Err(DatabaseError::Failed("a number is beyond 53 bits".into()));
+        return Err(DatabaseError::failed("a number is beyond 53 bits".into()));
     }
     #[expect(clippy::cast_precision_loss, reason = "within 53 bits")]
     let number = number as f64;
@@ -170,13 +170,17 @@ fn unpack(packed: &[u8]) -> Result<(Vec<Row>, u32, u32), DatabaseError> {
     let (Some(written), Some(read), Some(columns)) =
         (packed.chunk(), packed.chunk(), packed.size())
     else {
-        return Err(DatabaseError::Unexpected(0));
+        return Err(DatabaseError::unexpected(0));
     };
     let mut rows = Vec::new();
     while !packed.0.is_empty() && columns > 0 {
         let mut row = Vec::with_capacity(columns);
         for column in 0..columns {
-            row.push(packed.value().ok_or(DatabaseError::Unexpected(column))?);
+            row.push(
+                packed
+                    .value()
+                    .ok_or_else(|| DatabaseError::unexpected(column))?,
+            );
         }
         rows.push(Row(row));
     }
@@ -226,7 +230,7 @@ impl SqlDatabase {
             (Some(Err(error)), _) => Err(error),
             (_, Err(error)) => Err(error.into()),
             (None, Ok(())) => {
-                Err(DatabaseError::Failed("the transaction did not run".into()).into())
+                Err(DatabaseError::failed("the transaction did not run".into()).into())
             }
         }
     }

@@ -6,6 +6,7 @@
 //! most 100 parameters are bound.
 
 use crate::time::Timestamp;
+use std::fmt;
 
 /// A value that is bound or read.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +21,14 @@ pub enum Value {
     Blob(Vec<u8>),
 }
 
-/// Why a statement did not do what was asked.
+/// Why a statement did not do what was asked: a pointer, so that each of the many places
+/// that pass it on passes on one word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseError(Box<DatabaseTrouble>);
+
+/// The kinds of [`DatabaseError`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DatabaseError {
+pub enum DatabaseTrouble {
     /// The database refused or could not.
     #[error("the database failed: {0}")]
     Failed(String),
@@ -31,13 +37,47 @@ pub enum DatabaseError {
     Unexpected(usize),
 }
 
+impl DatabaseError {
+    /// The database refused or could not, and says so.
+    #[cold]
+    #[inline(never)]
+    #[must_use]
+    pub fn failed(why: String) -> Self {
+        Self(Box::new(DatabaseTrouble::Failed(why)))
+    }
+
+    /// This column of a row does not hold what the statement promises.
+    #[cold]
+    #[inline(never)]
+    #[must_use]
+    pub fn unexpected(column: usize) -> Self {
+        Self(Box::new(DatabaseTrouble::Unexpected(column)))
+    }
+
+    /// Which kind it is.
+    #[must_use]
+    pub fn trouble(&self) -> &DatabaseTrouble {
+        &self.0
+    }
+}
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for DatabaseError {}
+
 /// A row of a result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row(pub Vec<Value>);
 
 impl Row {
     fn value(&self, column: usize) -> Result<&Value, DatabaseError> {
-        self.0.get(column).ok_or(DatabaseError::Unexpected(column))
+        self.0
+            .get(column)
+            .ok_or_else(|| DatabaseError::unexpected(column))
     }
 
     /// Whether the column is NULL.
@@ -55,7 +95,7 @@ impl Row {
     pub fn integer(&self, column: usize) -> Result<i64, DatabaseError> {
         match self.value(column)? {
             Value::Integer(number) => Ok(*number),
-            _ => Err(DatabaseError::Unexpected(column)),
+            _ => Err(DatabaseError::unexpected(column)),
         }
     }
 
@@ -66,7 +106,7 @@ impl Row {
     pub fn text(&self, column: usize) -> Result<&str, DatabaseError> {
         match self.value(column)? {
             Value::Text(text) => Ok(text),
-            _ => Err(DatabaseError::Unexpected(column)),
+            _ => Err(DatabaseError::unexpected(column)),
         }
     }
 
@@ -77,7 +117,7 @@ impl Row {
     pub fn blob(&self, column: usize) -> Result<&[u8], DatabaseError> {
         match self.value(column)? {
             Value::Blob(bytes) => Ok(bytes),
-            _ => Err(DatabaseError::Unexpected(column)),
+            _ => Err(DatabaseError::unexpected(column)),
         }
     }
 

@@ -208,7 +208,7 @@ impl Mailbox {
                 } else {
                     // Twice in one request: the first has just been stored.
                     let known = find(db, &event.key)?
-                        .ok_or(MailboxError::Unreadable("an event that is in the way"))?;
+                        .ok_or_else(|| MailboxError::unreadable("an event that is in the way"))?;
                     repeated(
                         db,
                         config,

@@ -93,7 +93,7 @@ impl Mailbox {
         };
         let key = sql::read_bytes(row, 0)?
             .try_into()
-            .map_err(|_| MailboxError::Unreadable("an event's key"))?;
+            .map_err(|_| MailboxError::unreadable("an event's key"))?;
         let deliveries: Deliveries =
             sql::read_json(row, 1, "an event's deliveries").unwrap_or_default();
         let known: Vec<DestinationId> = deliveries

@@ -43,10 +43,9 @@ impl FirstAttempts {
     /// Finds where to begin.
     pub(super) fn open(db: &impl Database, last: Sequence) -> Result<Self, MailboxError> {
         let persisted = match schema::meta(db, CURSOR)? {
-            Some(Value::Integer(number)) => {
-                Sequence::from_number(number).ok_or(MailboxError::Unreadable("the cursor"))?
-            }
-            Some(_) => return Err(MailboxError::Unreadable("the cursor")),
+            Some(Value::Integer(number)) => Sequence::from_number(number)
+                .ok_or_else(|| MailboxError::unreadable("the cursor"))?,
+            Some(_) => return Err(MailboxError::unreadable("the cursor")),
             None => Sequence::default(),
         };
         let scanned_to = first_fresh(db, persisted)?.unwrap_or(sql::after(last));

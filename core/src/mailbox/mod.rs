@@ -54,7 +54,7 @@ pub use resend_all::Progress;
 
 use crate::{
     alert::Kind,
-    database::{Database, DatabaseError, Value},
+    database::{Database, DatabaseError, DatabaseTrouble, Value},
     event::DedupeKey,
     ids::{DestinationId, EventId, Sequence, WebhookId},
     messages::{MailboxReply, MailboxRequest},
@@ -65,15 +65,20 @@ use few::Few;
 use fresh::FirstAttempts;
 use health::Health;
 use resend_all::Resending;
+use std::fmt;
 use std::time::Duration;
 
 /// Why a Mailbox could not do what it was asked. Nothing of it was done then,
-/// unless the database failed in saying that it was.
+/// unless the database failed in saying that it was. A pointer, as [`DatabaseError`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxError(Box<MailboxTrouble>);
+
+/// The kinds of [`MailboxError`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MailboxError {
+pub enum MailboxTrouble {
     /// The database refused or could not.
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Database(DatabaseError),
     /// The database was written by a later release; it is left untouched.
     #[error("the database has schema {found}, but this release knows {known} only")]
     Newer {
@@ -89,6 +94,52 @@ pub enum MailboxError {
     #[error("this is the mailbox of another webhook or shard")]
     Misdirected,
 }
+
+impl MailboxError {
+    /// This, as it is stored, cannot be read back.
+    #[cold]
+    #[inline(never)]
+    #[must_use]
+    pub fn unreadable(what: &'static str) -> Self {
+        MailboxTrouble::Unreadable(what).into()
+    }
+
+    /// Whether it is [`MailboxTrouble::Unreadable`].
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.trouble(), MailboxTrouble::Unreadable(_))
+    }
+
+    /// Which kind it is.
+    #[must_use]
+    pub fn trouble(&self) -> &MailboxTrouble {
+        &self.0
+    }
+}
+
+impl From<MailboxTrouble> for MailboxError {
+    #[cold]
+    #[inline(never)]
+    fn from(trouble: MailboxTrouble) -> Self {
+        Self(Box::new(trouble))
+    }
+}
+
+impl From<DatabaseError> for MailboxError {
+    #[cold]
+    #[inline(never)]
+    fn from(error: DatabaseError) -> Self {
+        Self(Box::new(MailboxTrouble::Database(error)))
+    }
+}
+
+impl fmt::Display for MailboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for MailboxError {}
 
 /// Where a leased delivery came from, and goes back to when it is not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,16 +235,16 @@ impl Mailbox {
         mailbox.config = match schema::meta(db, CONFIG)? {
             Some(Value::Text(json)) => Some(
                 serde_json::from_slice(json.as_bytes())
-                    .map_err(|_| MailboxError::Unreadable("the configuration"))?,
+                    .map_err(|_| MailboxError::unreadable("the configuration"))?,
             ),
-            Some(_) => return Err(MailboxError::Unreadable("the configuration")),
+            Some(_) => return Err(MailboxError::unreadable("the configuration")),
             None => None,
         };
         mailbox.shard = match schema::meta(db, SHARD)? {
             Some(Value::Integer(shard)) => {
-                u8::try_from(shard).map_err(|_| MailboxError::Unreadable("the shard"))?
+                u8::try_from(shard).map_err(|_| MailboxError::unreadable("the shard"))?
             }
-            Some(_) => return Err(MailboxError::Unreadable("the shard")),
+            Some(_) => return Err(MailboxError::unreadable("the shard")),
             None => 0,
         };
         if let Some(row) = db
@@ -234,7 +285,7 @@ impl Mailbox {
         }
         if let Some(known) = &self.config {
             if known.id != webhook.id || self.shard != shard {
-                return Err(MailboxError::Misdirected);
+                return Err(MailboxTrouble::Misdirected.into());
             }
             if known.version >= webhook.version {
                 return Ok(());
@@ -307,7 +358,7 @@ impl Mailbox {
             .as_ref()
             .is_some_and(|known| known.id != webhook)
         {
-            return Err(MailboxError::Misdirected);
+            return Err(MailboxTrouble::Misdirected.into());
         }
         db.atomically(|| {
             schema::set_meta(db, RETIRED, sql::flag(true))?;
@@ -448,18 +499,23 @@ impl Mailbox {
 
     /// An event that cannot be read is set aside. Any other error is one.
     fn set_aside(&mut self, event: Sequence, error: MailboxError) -> Result<(), MailboxError> {
-        match error {
-            MailboxError::Unreadable(_) | MailboxError::Database(DatabaseError::Unexpected(_)) => {
-                if !self.unreadable.has(&event) && self.complaints.len() < COMPLAINTS {
-                    let number = event.number();
-                    self.complaints
-                        .push(format!("event number {number} is set aside: {error}"));
-                }
-                self.unreadable.insert(event, ());
-                Ok(())
+        let unreadable = match error.trouble() {
+            MailboxTrouble::Unreadable(_) => true,
+            MailboxTrouble::Database(error) => {
+                matches!(error.trouble(), DatabaseTrouble::Unexpected(_))
             }
-            _ => Err(error),
+            _ => false,
+        };
+        if !unreadable {
+            return Err(error);
         }
+        if !self.unreadable.has(&event) && self.complaints.len() < COMPLAINTS {
+            let number = event.number();
+            self.complaints
+                .push(format!("event number {number} is set aside: {error}"));
+        }
+        self.unreadable.insert(event, ());
+        Ok(())
     }
 
     /// The configuration, when relaying goes on.

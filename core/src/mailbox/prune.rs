@@ -193,9 +193,9 @@ fn next_end(db: &impl Database, config: &Webhook) -> Result<Option<Timestamp>, M
 fn kept_from(db: &impl Database) -> Result<Sequence, MailboxError> {
     match schema::meta(db, PRUNED)? {
         Some(Value::Integer(number)) => {
-            Sequence::from_number(number).ok_or(MailboxError::Unreadable("what was pruned"))
+            Sequence::from_number(number).ok_or_else(|| MailboxError::unreadable("what was pruned"))
         }
-        Some(_) => Err(MailboxError::Unreadable("what was pruned")),
+        Some(_) => Err(MailboxError::unreadable("what was pruned")),
         None => Ok(Sequence::default()),
     }
 }

@@ -27,7 +27,7 @@ impl Mailbox {
         let mut kept = kept(db)?;
         refusals::add_newest(&mut kept, come);
         let bytes =
-            messages::to_bytes(&kept).map_err(|_| MailboxError::Unreadable("what was refused"))?;
+            messages::to_bytes(&kept).map_err(|_| MailboxError::unreadable("what was refused"))?;
         db.run(
             "INSERT INTO refusals (id, data) VALUES (1, ?)
              ON CONFLICT (id) DO UPDATE SET data = excluded.data",

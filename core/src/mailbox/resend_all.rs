@@ -193,7 +193,7 @@ impl Mailbox {
             for event in events {
                 let chosen = match resend::again(db, &configured, event, None, now) {
                     // One that cannot be read must not stop the others.
-                    Err(MailboxError::Unreadable(_)) => None,
+                    Err(error) if error.is_unreadable() => None,
                     chosen => chosen?,
                 };
                 if let Some(chosen) = chosen {

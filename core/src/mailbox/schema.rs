@@ -16,7 +16,7 @@
 //! - `meta`: schema version, configuration, shard, cursor, retired.
 
 use super::{
-    MailboxError,
+    MailboxError, MailboxTrouble,
     sql::{self, integer},
 };
 use crate::database::{Database, Value};
@@ -94,15 +94,16 @@ pub(super) fn migrate(
     )?;
     let found = match meta(db, SCHEMA)? {
         Some(Value::Integer(version)) => usize::try_from(version)
-            .map_err(|_| MailboxError::Unreadable("the schema's version"))?,
-        Some(_) => return Err(MailboxError::Unreadable("the schema's version")),
+            .map_err(|_| MailboxError::unreadable("the schema's version"))?,
+        Some(_) => return Err(MailboxError::unreadable("the schema's version")),
         None => 0,
     };
     if found > migrations.len() {
-        return Err(MailboxError::Newer {
+        return Err(MailboxTrouble::Newer {
             found,
             known: migrations.len(),
-        });
+        }
+        .into());
     }
     for (before, migration) in migrations.iter().enumerate().skip(found) {
         db.atomically(|| -> Result<(), MailboxError> {
@@ -234,7 +235,7 @@ mod tests {
         let before = db.changes();
         assert_eq!(
             migrate(&db, FIRST),
-            Err(MailboxError::Newer { found: 3, known: 1 })
+            Err(MailboxTrouble::Newer { found: 3, known: 1 }.into())
         );
         assert_eq!(db.changes(), before);
         assert_eq!(db.run("SELECT seq FROM events", &[]).unwrap().len(), 1);

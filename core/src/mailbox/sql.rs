@@ -54,7 +54,7 @@ pub(super) fn destination(id: DestinationId) -> Value {
 pub(super) fn json<T: Serialize>(value: &T) -> Result<Value, MailboxError> {
     own_json::write(value)
         .map(Value::Text)
-        .map_err(|_| MailboxError::Unreadable("a value that is no JSON"))
+        .map_err(|_| MailboxError::unreadable("a value that is no JSON"))
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(
@@ -62,7 +62,7 @@ pub(super) fn read_json<T: DeserializeOwned>(
     column: usize,
     what: &'static str,
 ) -> Result<T, MailboxError> {
-    own_json::read(row.text(column)?).map_err(|_| MailboxError::Unreadable(what))
+    own_json::read(row.text(column)?).map_err(|_| MailboxError::unreadable(what))
 }
 
 /// `value` as bytes, which take less code to write and read than JSON. For what is
@@ -70,7 +70,7 @@ pub(super) fn read_json<T: DeserializeOwned>(
 pub(super) fn packed<T: Serialize>(value: &T) -> Result<Value, MailboxError> {
     messages::to_bytes(value)
         .map(Value::Blob)
-        .map_err(|_| MailboxError::Unreadable("a value that cannot be packed"))
+        .map_err(|_| MailboxError::unreadable("a value that cannot be packed"))
 }
 
 /// Reads [`packed`].
@@ -79,15 +79,16 @@ pub(super) fn read_packed<T: DeserializeOwned>(
     column: usize,
     what: &'static str,
 ) -> Result<T, MailboxError> {
-    messages::from_bytes(row.blob(column)?).map_err(|_| MailboxError::Unreadable(what))
+    messages::from_bytes(row.blob(column)?).map_err(|_| MailboxError::unreadable(what))
 }
 
 pub(super) fn read_count(row: &Row, column: usize) -> Result<u32, MailboxError> {
-    u32::try_from(row.integer(column)?).map_err(|_| MailboxError::Unreadable("a count"))
+    u32::try_from(row.integer(column)?).map_err(|_| MailboxError::unreadable("a count"))
 }
 
 pub(super) fn read_sequence(row: &Row, column: usize) -> Result<Sequence, MailboxError> {
-    Sequence::from_number(row.integer(column)?).ok_or(MailboxError::Unreadable("an event's number"))
+    Sequence::from_number(row.integer(column)?)
+        .ok_or_else(|| MailboxError::unreadable("an event's number"))
 }
 
 pub(super) fn read_timestamp(row: &Row, column: usize) -> Result<Timestamp, MailboxError> {
@@ -95,7 +96,8 @@ pub(super) fn read_timestamp(row: &Row, column: usize) -> Result<Timestamp, Mail
 }
 
 pub(super) fn read_destination(row: &Row, column: usize) -> Result<DestinationId, MailboxError> {
-    DestinationId::parse(row.text(column)?).ok_or(MailboxError::Unreadable("a destination's id"))
+    DestinationId::parse(row.text(column)?)
+        .ok_or_else(|| MailboxError::unreadable("a destination's id"))
 }
 
 /// The bytes of a column; an empty blob may have been stored as NULL.
@@ -123,7 +125,7 @@ pub(super) fn read_status(row: &Row, column: usize) -> Result<Status, MailboxErr
         "delivered" => Ok(Status::Delivered),
         "failed" => Ok(Status::Failed),
         "cancelled" => Ok(Status::Cancelled),
-        _ => Err(MailboxError::Unreadable("an event's status")),
+        _ => Err(MailboxError::unreadable("an event's status")),
     }
 }
 

@@ -58,7 +58,7 @@ pub fn report(outcomes: Vec<(DestinationId, Verdict)>) -> Result<String, Mailbox
         record.set(state, history);
         record
     });
-    own_json::write(&Deliveries(records.collect())).map_err(|_| MailboxError::Unreadable("a trial"))
+    own_json::write(&Deliveries(records.collect())).map_err(|_| MailboxError::unreadable("a trial"))
 }
 
 impl Mailbox {
@@ -111,7 +111,7 @@ impl Mailbox {
         report: &str,
     ) -> Result<MailboxReply, MailboxError> {
         let report: Deliveries =
-            own_json::read(report).map_err(|_| MailboxError::Unreadable("a trial"))?;
+            own_json::read(report).map_err(|_| MailboxError::unreadable("a trial"))?;
         db.atomically(|| {
             let Some(mut deliveries) = Deliveries::load(db, event)? else {
                 return Ok(());
@@ -152,6 +152,6 @@ impl Mailbox {
         };
         own_json::write(&trial)
             .map(MailboxReply::Event)
-            .map_err(|_| MailboxError::Unreadable("a trial"))
+            .map_err(|_| MailboxError::unreadable("a trial"))
     }
 }

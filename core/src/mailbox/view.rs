@@ -94,7 +94,7 @@ impl EventView {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn shown(&self) -> Result<String, MailboxError> {
-        own_json::write(self).map_err(|_| MailboxError::Unreadable("an event"))
+        own_json::write(self).map_err(|_| MailboxError::unreadable("an event"))
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn migrate(db: &impl Database) -> Result<(), DatabaseError> {
             }
         };
         if version > MIGRATIONS.len() {
-            return Err(DatabaseError::Failed(
+            return Err(DatabaseError::failed(
                 "the tables are of a later version than this program".to_owned(),
             ));
         }
@@ -206,7 +206,7 @@ pub(super) fn pending(db: &impl Database, limit: u32) -> Result<Vec<Push>, Regis
             Payload::Retire
         };
         pushes.push(Push {
-            webhook: WebhookId::parse(name).ok_or(DatabaseError::Unexpected(0))?,
+            webhook: WebhookId::parse(name).ok_or_else(|| DatabaseError::unexpected(0))?,
             shard: number(row, 1)?,
             version: number(row, 2)?,
             payload,
@@ -265,5 +265,5 @@ pub(super) fn integer(number: impl TryInto<i64>) -> Value {
 }
 
 pub(super) fn number<N: TryFrom<i64>>(row: &Row, column: usize) -> Result<N, DatabaseError> {
-    N::try_from(row.integer(column)?).map_err(|_| DatabaseError::Unexpected(column))
+    N::try_from(row.integer(column)?).map_err(|_| DatabaseError::unexpected(column))
 }

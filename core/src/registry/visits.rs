@@ -63,7 +63,7 @@ pub(super) fn begin(
     let mut visits = Vec::with_capacity(rows.len());
     for row in &rows {
         let visit = Visit {
-            webhook: WebhookId::parse(row.text(0)?).ok_or(DatabaseError::Unexpected(0))?,
+            webhook: WebhookId::parse(row.text(0)?).ok_or_else(|| DatabaseError::unexpected(0))?,
             shard: number(row, 1)?,
             until,
         };

@@ -70,10 +70,10 @@ impl<'a, D> Faulty<'a, D> {
     ) -> Result<T, DatabaseError> {
         match self.next() {
             None => call(),
-            Some(Fault::Before) => Err(DatabaseError::Failed("injected".into())),
+            Some(Fault::Before) => Err(DatabaseError::failed("injected".into())),
             Some(Fault::Stuck) => {
                 call()?;
-                Err(DatabaseError::Failed("injected, yet it stuck".into()))
+                Err(DatabaseError::failed("injected, yet it stuck".into()))
             }
         }
     }
@@ -98,14 +98,14 @@ impl<D: Database> Database for Faulty<'_, D> {
         let done = self.inner.atomically(|| -> Result<T, E> {
             let done = work()?;
             match self.next() {
-                Some(Fault::Before) => Err(DatabaseError::Failed("injected at the end".into()))?,
+                Some(Fault::Before) => Err(DatabaseError::failed("injected at the end".into()))?,
                 Some(Fault::Stuck) => stuck = true,
                 None => {}
             }
             Ok(done)
         })?;
         if stuck {
-            Err(DatabaseError::Failed(
+            Err(DatabaseError::failed(
                 "injected at the end, yet it stuck".into(),
             ))?;
         }

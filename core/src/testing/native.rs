@@ -55,7 +55,7 @@ pub struct NativeDatabase {
 }
 
 fn failed(error: impl std::fmt::Display) -> DatabaseError {
-    DatabaseError::Failed(error.to_string())
+    DatabaseError::failed(error.to_string())
 }
 
 impl NativeDatabase {

@@ -666,7 +666,7 @@ fn what_fails_is_rolled_back(db: &impl Database) -> Outcome {
     let undone: Result<(), MailboxError> = db.atomically(|| {
         db.run("DELETE FROM events", &[])?;
         db.set_alarm(START.plus(HOUR))?;
-        Err(DatabaseError::Failed("on purpose".into()).into())
+        Err(DatabaseError::failed("on purpose".into()).into())
     });
     equal("refused", undone.is_err(), true)?;
     equal("rows", rows(db, "events")?, 1)?;

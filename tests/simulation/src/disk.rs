@@ -141,7 +141,7 @@ impl<'a> Disk<'a> {
 
     fn alive(&self) -> Result<(), DatabaseError> {
         if self.dead.get() {
-            return Err(DatabaseError::Failed("the object is dead".into()));
+            return Err(DatabaseError::failed("the object is dead".into()));
         }
         Ok(())
     }

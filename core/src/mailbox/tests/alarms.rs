@@ -181,7 +181,7 @@ fn another_webhook_s_or_shard_s_messages_are_refused() {
     let mut other = webhook(1);
     other.version = 9;
     other.id = crate::ids::WebhookId::from_random([1; 16]);
-    let wrong = Err(crate::mailbox::MailboxError::Misdirected);
+    let wrong = Err(crate::mailbox::MailboxTrouble::Misdirected.into());
     assert_eq!(rig.mailbox.configure(&rig.db, &other, 0, START), wrong);
     assert_eq!(rig.mailbox.retire(&rig.db, other.id), wrong);
     other.id = webhook(1).id;

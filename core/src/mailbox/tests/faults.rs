@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    mailbox::MailboxError,
+    mailbox::{MailboxError, MailboxTrouble},
     testing::{
         faulty::{Fault, Faulty},
         samples::destination,
@@ -270,7 +270,7 @@ fn a_read_error_is_not_absence() {
         db.fail(call, Fault::Before);
         let opened = Mailbox::open(&db, None, START);
         assert!(
-            matches!(opened, Err(MailboxError::Database(_))),
+            opened.is_err_and(|error| matches!(error.trouble(), MailboxTrouble::Database(_))),
             "call {call}"
         );
     }
@@ -296,8 +296,9 @@ fn what_cannot_be_read_back_is_an_error_and_not_a_default() {
             )
             .unwrap();
         let opened = Mailbox::open(&rig.db, None, START);
+        let opened = opened.map(|_| ());
         assert!(
-            matches!(opened, Err(MailboxError::Unreadable(_))),
+            opened.as_ref().is_err_and(MailboxError::is_unreadable),
             "{name}: {opened:?}"
         );
     }
