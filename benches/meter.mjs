@@ -13,7 +13,7 @@ import { start } from './workerd.mjs'
  * Before the Worker is loaded: its memory, and its requests to origins. Its time
  * runs `speed` times as fast, so that waits of minutes can be counted.
  */
-const probe = (speed) => `
+const probe = (speed, counting) => `
 const SPEED = ${speed};
 const BEGUN = ${Date.now()};
 const realNow = Date.now.bind(Date);
@@ -24,10 +24,12 @@ if (SPEED !== 1) {
   Date.now = () => Math.floor(globalThis.__toFast(realNow()));
   globalThis.setTimeout = (work, ms, ...args) => realTimeout(work, ms / SPEED, ...args);
 }
+const COUNTING = ${counting};
 const meter = (globalThis.__meter = { counts: {}, cursors: [], busy: 0, memory: null });
 meter.add = (name) => (meter.counts[name] = (meter.counts[name] ?? 0) + 1);
 /** Puts a method around one of the runtime's own classes, once. */
 meter.around = (object, method, make) => {
+  if (!COUNTING) return;
   const prototype = Object.getPrototypeOf(object);
   const real = prototype[method];
   if (real.watched) return;
@@ -128,7 +130,8 @@ export default {
   },
 };`
 
-export const wrapper = (speed = 1) => ({ 'metered.js': METERED, 'probe.js': probe(speed) })
+/** The two modules; without counting they only tell how large the wasm's memory is. */
+export const wrapper = ({ speed = 1, counting = true } = {}) => ({ 'metered.js': METERED, 'probe.js': probe(speed, counting) })
 
 const ADMIN = randomBytes(24).toString('hex')
 const SECRET = 'a-secret-of-the-meter'
@@ -161,7 +164,7 @@ async function startOrigin({ failures = 0, delayMs = 0 }) {
 /** A metered station with an origin and as many webhooks as are wanted. */
 async function open({ webhooks = 1, settings = {}, origin: script = {}, speed = 1 }) {
   const origin = await startOrigin(script)
-  const station = await start({ vars: { ADMIN_TOKEN: ADMIN, ALLOW_PRIVATE_DESTINATIONS: 'true' }, wrapper: wrapper(speed) })
+  const station = await start({ vars: { ADMIN_TOKEN: ADMIN, ALLOW_PRIVATE_DESTINATIONS: 'true' }, wrapper: wrapper({ speed }) })
   const call = async (path, init = {}) => {
     const answer = await fetch(station.url('tram') + path, init)
     const text = await answer.text()

@@ -125,12 +125,12 @@ ${definitions.join('\n')}
     try {
       if ((await fetch(`${url('tram')}/healthz`)).ok) break
     } catch (error) {
-      if (tries > 200 || child.exitCode !== null) {
+      if (tries > 2_000 || child.exitCode !== null) {
         await stop()
         throw new Error(`workerd did not start: ${said || error}`)
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, 5))
   }
   return { url, pid: child.pid, stop, log: () => said }
 }

@@ -4,6 +4,7 @@
 //   npm test -- --quick      without the black-box tests
 //   npm test -- name …       only the tests whose names contain one of these
 
+import { guard } from '../benches/guards.mjs'
 import { SQL_SUITE, build } from './build.mjs'
 import { Advice, capture, main, run, seconds } from './process.mjs'
 import { ensureTools } from './tools.mjs'
@@ -44,7 +45,10 @@ async function test(args) {
     ['tests of the core', () => cargoTest('tram-core')],
     // Six times as many lives a second are worth a profile of its own.
     ['simulation', () => cargoTest('tram-simulation', { TRAM_SIMULATION_SECONDS: quick ? '5' : '60' }, quick ? 'test' : 'simulation')],
+    ['tests of the load generator', () => cargoTest('tram-load')],
     ['build', () => build(tools)],
+    // What costs money and what costs time, in figures that no machine decides.
+    ...(names.length === 0 && !quick ? [['guards', () => guarded(tools, sum)]] : []),
     [
       'black-box tests',
       async () => {
@@ -77,6 +81,13 @@ async function test(args) {
   tell(`\n${broken ? `Stopped at: ${broken}` : 'All steps done'}, ${seconds(Date.now() - begun)}`)
   tell(`${sum.passed} passed, ${sum.failed} failed`)
   if (broken) process.exitCode = 1
+}
+
+async function guarded(tools, sum) {
+  const { passed, failed } = await guard(tools, tell)
+  sum.passed += passed
+  sum.failed += failed
+  if (failed > 0) throw new Advice(`${failed} figures are beyond their bounds in benches/bounds.json`)
 }
 
 /** Adds up the `test result:` lines of cargo. */
