@@ -7,6 +7,7 @@
 //! (bodies, what operators send) is read by [`json`](crate::json) and by
 //! [`registry`](crate::registry), strictly; this reader is not strict.
 
+pub(crate) mod fields;
 mod read;
 mod write;
 

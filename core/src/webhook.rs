@@ -2,8 +2,10 @@
 //! else reads it. How it is written by an operator, validated and shown is the
 //! business of `registry`.
 //!
-//! The serialised shape is stored and pinned by a test: later fields take
-//! `#[serde(default)]`.
+//! The serialised shape is stored and pinned by a test: later fields are `optional` in
+//! `webhook/read.rs`.
+
+mod read;
 
 use crate::{
     ids::{DestinationId, WebhookId},
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 /// One configured route from a provider to one or more destinations.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize)]
 pub struct Webhook {
     /// `wh_…`
     pub id: WebhookId,
@@ -40,7 +42,7 @@ pub struct Webhook {
     pub previous_signing_secret: Option<PreviousSecret>,
     /// Those before it that were rotated away while still in their grace time, the
     /// latest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub older_signing_secrets: Vec<PreviousSecret>,
     /// Money in, out or both.
     pub direction: DirectionFilter,
@@ -62,13 +64,10 @@ pub struct Webhook {
     pub dedupe_days: u32,
     /// Where the operator is told of what goes wrong; the station's address when there
     /// is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alert_url: Option<String>,
     /// An event that has been pending for so long is told of.
-    #[serde(
-        default = "usual_alert_after",
-        skip_serializing_if = "is_usual_alert_after"
-    )]
+    #[serde(skip_serializing_if = "is_usual_alert_after")]
     pub alert_after_minutes: u32,
     /// Mailboxes the events are spread over, 1 to 64, fixed at creation.
     pub shards: u8,
@@ -81,10 +80,6 @@ pub struct Webhook {
 /// Minutes after which the operator is told of an event that waits, when nothing else
 /// is set.
 pub(crate) const USUAL_ALERT_AFTER: u32 = 15;
-
-const fn usual_alert_after() -> u32 {
-    USUAL_ALERT_AFTER
-}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 const fn is_usual_alert_after(minutes: &u32) -> bool {
@@ -135,7 +130,7 @@ impl Webhook {
 }
 
 /// A rotated signing secret in its grace time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PreviousSecret {
     /// The secret.
     pub secret: Secret,
@@ -144,7 +139,7 @@ pub struct PreviousSecret {
 }
 
 /// Where events are relayed to.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize)]
 pub struct Destination {
     /// `dst_…`; stays while the URL stays.
     pub id: DestinationId,
@@ -214,7 +209,7 @@ pub enum Retry {
 
 /// [`Retry`] as it is read: every field of every schedule. (Reading an enum by its
 /// tag would have serde buffer it first, which costs more code than all of this.)
-#[derive(Deserialize)]
+#[derive(Default)]
 struct RetryFields {
     schedule: String,
     interval_seconds: Option<f64>,
@@ -253,69 +248,57 @@ impl TryFrom<RetryFields> for Retry {
 
 /// What a provider wants to know besides the secret. Which of them a provider
 /// takes, and which it needs, stands in its table entry.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Default, PartialEq, Serialize)]
 pub struct Settings {
     /// Greatest age of a signed timestamp in seconds. Absent: the provider's
     /// default; `null`: no limit.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance_seconds: Option<Option<u32>>,
     /// The URL as registered at the provider, which it signs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The header that carries the credential.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// MoMo: part of the signed string.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key: Option<String>,
     /// Zalo OA: part of the signed string.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub app_id: Option<String>,
     /// `custom`: equality or HMAC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme: Option<Scheme>,
     /// `custom` HMAC: the hash.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
     /// `custom` HMAC: how the signature is written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
     /// `custom` HMAC: text before the value, such as `sha256=`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// `custom` HMAC: template of the signed bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub signed: Option<String>,
     /// `custom`: the header with the time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp_header: Option<String>,
     /// `custom`: the unit of that time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp_unit: Option<TimestampUnit>,
     /// Where the event's id stands: `header:X-Id` or JSON pointers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<OneOrMany>,
     /// Where the event's name stands, likewise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_name: Option<OneOrMany>,
     /// `custom`: JSON pointer to an array that is split into events.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<String>,
     /// Instead of the provider's usual success answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<CustomAnswer>,
-}
-
-/// Tells an explicit `null` from an absent field.
-fn present<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<u32>>, D::Error> {
-    Option::<u32>::deserialize(deserializer).map(Some)
 }
 
 /// How a `custom` provider proves itself.
@@ -414,13 +397,11 @@ impl OneOrMany {
 }
 
 /// The operator's own success answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CustomAnswer {
     /// A 2xx.
     pub status: u16,
     /// The body as it is sent.
-    #[serde(default)]
     pub body: String,
 }
 

@@ -174,3 +174,46 @@ fn what_is_not_ours_is_told_apart() {
     );
     assert_eq!(read::<Webhook>(&later), Ok(webhook));
 }
+
+#[test]
+fn what_a_webhook_cannot_do_without_is_missed() {
+    let whole = serde_json::to_value(samples::webhook(1)).unwrap();
+    let check = |pointer: &str, optional: &[&str]| {
+        let names: Vec<String> = whole
+            .pointer(pointer)
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        assert!(names.len() > 7);
+        for name in names {
+            let mut partial = whole.clone();
+            let object = partial
+                .pointer_mut(pointer)
+                .unwrap()
+                .as_object_mut()
+                .unwrap();
+            object.remove(&name);
+            let read = read::<Webhook>(&partial.to_string());
+            assert_eq!(read.is_ok(), optional.contains(&name.as_str()), "{name}");
+        }
+    };
+    check("", &["previous_signing_secret"]);
+    check("/destinations/0", &[]);
+}
+
+#[test]
+fn settings_take_no_field_that_is_not_known() {
+    use crate::webhook::Settings;
+    assert!(read::<Settings>(r#"{"header":"X-Token"}"#).is_ok());
+    assert!(read::<Settings>(r#"{"header":"X-Token","later":1}"#).is_err());
+    assert!(read::<Settings>(r#"{"answer":{"status":200}}"#).is_ok());
+    assert!(read::<Settings>(r#"{"answer":{"status":200,"later":1}}"#).is_err());
+    assert!(read::<Settings>(r#"{"answer":{"body":""}}"#).is_err());
+    let tolerance = |text| read::<Settings>(text).unwrap().tolerance_seconds;
+    assert_eq!(tolerance("{}"), None);
+    assert_eq!(tolerance(r#"{"tolerance_seconds":null}"#), Some(None));
+    assert_eq!(tolerance(r#"{"tolerance_seconds":5}"#), Some(Some(5)));
+}
