@@ -1,6 +1,7 @@
 //! One event on its way to one destination, attempt by attempt: the shapes that
 //! the Mailbox, the relay rules and the edge hand each other.
 
+use crate::own_json::fields::read_in_place;
 use crate::{
     event::Envelope,
     ids::{DestinationId, EventId},
@@ -86,7 +87,7 @@ pub enum Failure {
 }
 
 /// One HTTP request of a delivery, as it is kept and shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// From 1.
     pub number: u32,
@@ -95,14 +96,33 @@ pub struct Attempt {
     /// How long it took.
     pub duration_ms: u64,
     /// The origin's status, when it answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
     /// Why it was not taken; absent when it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The first 1 KiB of the answer, as text.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub response_body: String,
+}
+
+read_in_place! {
+    Attempt, unknown skipped,
+    required { number, started_at, duration_ms },
+    optional { status_code, error, response_body },
+}
+
+impl Attempt {
+    const fn blank() -> Self {
+        Self {
+            number: 0,
+            started_at: Timestamp::from_millis(0),
+            duration_ms: 0,
+            status_code: None,
+            error: None,
+            response_body: String::new(),
+        }
+    }
 }
 
 /// What an attempt means for its delivery: made by `relay::judge`.

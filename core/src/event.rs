@@ -2,6 +2,7 @@
 //! the operator sees of it at a glance.
 
 use crate::headers::Headers;
+use crate::own_json::fields::read_in_place;
 use serde::{Deserialize, Serialize};
 
 /// SHA-256 over what identifies an event within its webhook. Always whole, never
@@ -10,8 +11,7 @@ pub type DedupeKey = [u8; 32];
 
 /// What a list shows of an event. Everything is optional: a provider says what
 /// it says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// The bank or gateway.
     pub bank: Option<String>,
@@ -27,6 +27,19 @@ pub struct Summary {
     pub description: Option<String>,
     /// When it happened, RFC 3339 UTC.
     pub occurred_at: Option<String>,
+}
+
+read_in_place! {
+    Summary, unknown skipped,
+    required {},
+    optional { bank, account, direction, amount, transaction_id, description, occurred_at },
+    in_order { bank, account, direction, amount, transaction_id, description, occurred_at },
+}
+
+impl Summary {
+    fn blank() -> Self {
+        Self::default()
+    }
 }
 
 /// Which way the money went.
@@ -64,7 +77,7 @@ pub struct NewEvent {
 }
 
 /// What all events of one request share.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Envelope {
     /// The HTTP method.
     pub method: String,
@@ -72,4 +85,17 @@ pub struct Envelope {
     pub query: String,
     /// The header fields as they came.
     pub headers: Headers,
+}
+
+read_in_place! {
+    Envelope, unknown skipped,
+    required { method, query, headers },
+    optional {},
+    in_order { method, query, headers },
+}
+
+impl Envelope {
+    fn blank() -> Self {
+        Self::default()
+    }
 }

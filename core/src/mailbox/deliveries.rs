@@ -5,6 +5,7 @@
 //! the record only says so.
 
 use super::{MailboxError, clip, sql};
+use crate::own_json::fields::read_in_place;
 use crate::{
     database::Database,
     delivery::{Attempt, Status},
@@ -91,18 +92,24 @@ fn kept(text: &str, bytes: usize) -> String {
 }
 
 /// One destination's delivery, as it stands in `events.deliveries`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Record {
     /// Where to.
     pub(super) destination: DestinationId,
     /// Where it stands.
     pub(super) state: State,
     /// Attempts made in all; counted in `waiting` while it waits.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     made: u32,
     /// The attempts that are kept; in `waiting` while it waits.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Attempt>,
+}
+
+read_in_place! {
+    Record, unknown skipped,
+    required { destination, state },
+    optional { made, attempts },
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -111,6 +118,10 @@ const fn is_zero(number: &u32) -> bool {
 }
 
 impl Record {
+    const fn blank() -> Self {
+        Self::new(DestinationId::from_random([0; 8]), State::Fresh)
+    }
+
     /// A delivery without attempts.
     pub(super) const fn new(destination: DestinationId, state: State) -> Self {
         Self {

@@ -6,18 +6,21 @@
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor},
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use std::fmt;
 
 /// Implements `Deserialize` for a struct that has a function `blank`. Fields have the
 /// names of their JSON. `required` are those that must be there; each of the `optional`
-/// ones stays blank without. `unknown` is `skipped` or `refused`.
+/// ones stays blank without. `unknown` is `skipped` or `refused`. For one that
+/// messages hold too, which are without names, all fields are named `in_order`: that in
+/// which they are declared.
 macro_rules! read_in_place {
     (
         $type:ident, unknown $unknown:ident,
         required { $($required:ident),* $(,)? },
-        optional { $($optional:ident $(by $put:path)?),* $(,)? } $(,)?
+        optional { $($optional:ident $(by $put:path)?),* $(,)? }
+        $(, in_order { $($in_order:ident),* $(,)? })? $(,)?
     ) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -54,6 +57,16 @@ macro_rules! read_in_place {
                         }
                         if missing == 0 { Ok(new) } else { Err(fields::incomplete()) }
                     }
+
+                    $(fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                        self,
+                        mut list: A,
+                    ) -> Result<$type, A::Error> {
+                        use $crate::own_json::fields;
+                        let mut new = $type::blank();
+                        $(fields::put_next(&mut list, &mut new.$in_order)?;)*
+                        Ok(new)
+                    })?
                 }
 
                 from.deserialize_struct(stringify!($type), NAMES, InPlace)
@@ -73,6 +86,16 @@ pub(crate) fn put<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     place: &mut T,
 ) -> Result<(), A::Error> {
     *place = map.next_value()?;
+    Ok(())
+}
+
+/// Reads the value that stands next in a list into its place.
+#[inline(never)]
+pub(crate) fn put_next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
+    list: &mut A,
+    place: &mut T,
+) -> Result<(), A::Error> {
+    *place = list.next_element()?.ok_or_else(incomplete)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! knows that it is gone.
 
 use super::{Payload, Push, RegistryError};
+use crate::own_json::fields::read_in_place;
 use crate::{
     database::{Database, DatabaseError, Row, Value},
     ids::WebhookId,
@@ -249,10 +250,17 @@ fn json(webhook: &Webhook) -> Result<Value, RegistryError> {
 fn read(row: &Row, column: usize) -> Result<Webhook, RegistryError> {
     let json = row.text(column)?;
     own_json::read(json).map_err(|_| {
-        #[derive(serde::Deserialize)]
         struct Named {
             id: WebhookId,
         }
+        impl Named {
+            const fn blank() -> Self {
+                Self {
+                    id: WebhookId::from_random([0; 16]),
+                }
+            }
+        }
+        read_in_place! { Named, unknown skipped, required { id }, optional {} }
         RegistryError::Unreadable(
             own_json::read::<Named>(json)
                 .map_or_else(|_| "a webhook".to_owned(), |named| named.id.to_string()),
