@@ -105,9 +105,10 @@ async function advisories(tools) {
 async function schemathesis(python, station, token, which) {
   const rules = path.join(ROOT, 'tests', 'schemathesis', 'schemathesis.toml')
   const program = path.join(path.dirname(python), 'schemathesis')
-  await run(program, ['--no-color', '--config-file', rules, 'run', `${station.url}/api/v1/openapi.json`, '--header', `Authorization: Bearer ${token}`, '--checks', 'all', '--max-examples', EXAMPLES, ...which], {
+  await run(program, ['--no-color', '--config-file', rules, 'run', `${station.url}/api/v1/openapi.json`, '--checks', 'all', '--max-examples', EXAMPLES, ...which], {
     // It leaves what it found beside it.
     cwd: SCRAP,
+    env: { ...process.env, TRAM_TOKEN: token },
   })
 }
 

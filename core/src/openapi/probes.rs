@@ -105,13 +105,11 @@ fn numbers(schema: &Value) -> Vec<Value> {
         .filter_map(|key| schema[key].as_f64());
     let around = bounds.flat_map(|bound| [bound - 1.0, bound, bound + 1.0, bound + 0.5]);
     around
-        .map(|number| {
-            // Whole numbers are sent as such.
+        .flat_map(|number| {
+            // Whole numbers are sent as such, and may be sent as others are.
             let whole = format!("{number}").parse::<i64>();
-            whole.map_or_else(
-                |_| json!(number),
-                |whole| Value::Number(Number::from(whole)),
-            )
+            let whole = whole.map(|whole| Value::Number(Number::from(whole)));
+            whole.into_iter().chain([json!(number)])
         })
         .collect()
 }

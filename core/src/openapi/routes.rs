@@ -15,11 +15,10 @@ fn routes_of_the_router() -> BTreeSet<String> {
     let (public, _) = router.split_once("] = parts").unwrap();
     let (_, public) = public.split_once("if let [public @ (").unwrap();
     let mut routes = spelled_out("GET", public.trim_end_matches(')'));
-    for arm in router.split("(\"").skip(1) {
-        if let Some((method, rest)) = arm.split_once("\", [") {
-            let (parts, _) = rest.split_once(']').unwrap();
-            routes.extend(spelled_out(method, parts));
-        }
+    for (at, sign) in router.match_indices("\", [") {
+        let method = router[..at].rsplit('"').next().unwrap();
+        let (parts, _) = router[at + sign.len()..].split_once(']').unwrap();
+        routes.extend(spelled_out(method, parts));
     }
     routes.into_iter().collect()
 }
@@ -30,7 +29,10 @@ fn spelled_out(method: &str, parts: &str) -> Vec<String> {
         return vec![format!("{method} /metrics")];
     }
     let mut paths = vec![String::new()];
-    for part in parts.split(',').map(str::trim) {
+    for part in parts.split(',') {
+        // `what @ ("pause" | "resume")`
+        let part = part.rsplit('@').next().unwrap().trim();
+        let part = part.trim_start_matches('(').trim_end_matches(')');
         let mut longer = Vec::new();
         for path in &paths {
             for choice in part.split('|').map(str::trim).filter(|one| !one.is_empty()) {

@@ -1,7 +1,7 @@
 //! Walks an operator's JSON and collects every mistake with its JSON pointer
 //! (RFC 6901), so that all can be mended at once.
 
-use crate::{json::Json, problem::FieldError};
+use crate::{json::Json, problem::FieldError, webhook::seconds};
 use serde_json::{Map, Number, Value, value::RawValue};
 
 /// How many mistakes are listed; more of them help nobody.
@@ -182,12 +182,15 @@ impl<'a> Node<'a> {
         Some(text)
     }
 
-    /// A whole number from `least` to `most`.
+    /// A whole number from `least` to `most`; `5.0` is one, and some languages write it
+    /// so.
     pub(crate) fn whole(&self, least: u32, most: u32, mistakes: &mut Mistakes) -> Option<u32> {
         let read = self
             .value
-            .as_u64()
-            .and_then(|number| u32::try_from(number).ok())
+            .as_f64()
+            .filter(|number| number.fract() == 0.0)
+            .and_then(seconds)
+            .and_then(|number| u32::try_from(number.as_secs()).ok())
             .filter(|number| (least..=most).contains(number));
         if read.is_none() {
             self.wrong(
