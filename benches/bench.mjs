@@ -22,7 +22,7 @@ import { floors } from './floors.mjs'
 import { sizeKib } from './guards.mjs'
 import { startLoad } from './load.mjs'
 import { measureAll, wrapper } from './meter.mjs'
-import { openStation, SECRET } from './bench-station.mjs'
+import { FORGED, SECRET, openStation } from './bench-station.mjs'
 import { perMillion } from './prices.mjs'
 import { deliveriesPerSecond, impossible, writeDocument } from './scale.mjs'
 
@@ -34,6 +34,8 @@ const QUICK = { block: 400, warm: 500, pending: 3_000, rate: 1_500 }
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 const ms = (value) => `${value.toFixed(value < 9.95 ? 2 : 1)} ms`
+/** Only Linux tells what another process spends. */
+const cpu = (us) => (Number.isNaN(us) ? '' : `${Math.round(us).toLocaleString('en-US')} µs`)
 const rate = (value) => `${Math.round(value).toLocaleString('en-US')}/s`
 const markdown = (head, rows) => {
   const line = (cells) => `| ${cells.join(' | ')} |`
@@ -52,7 +54,8 @@ async function ingest(station, load, { block }) {
     const note = (name, fired) => (blocks[name] ??= []).push(fired)
     for (let round = 0; round < ROUNDS; round++) {
       for (const name of ['answer', 'hmac', 'row', 'glance']) {
-        note(name, await station.fire(name, [`/floor-${connections}-${round}`], { connections, millis: block }))
+        const order = name === 'hmac' ? { ...FORGED, answer: '401' } : {}
+        note(name, await station.fire(name, [`/floor-${connections}-${round}`], { connections, millis: block, ...order }))
       }
       for (const shards of [1, 4, 16]) {
         // Relaying is held, so that it is accepting that is measured; a new webhook, as the floor has a new object.
@@ -61,7 +64,9 @@ async function ingest(station, load, { block }) {
         await webhook.remove()
       }
       const webhook = await station.webhook({ held: true })
-      note('tram, forgeries', await station.fire('tram', [webhook.path], { connections, millis: block, secret: 'another secret' }))
+      // Of the first of every ten seconds it is found out why they are none: a sample, and not what a flood costs.
+      await station.fire('tram', [webhook.path], { connections, count: 200, ...FORGED })
+      note('tram, forgeries', await station.fire('tram', [webhook.path], { connections, millis: block, ...FORGED }))
       await webhook.remove()
     }
     const ratio = (name, floor, value) => median(blocks[name].map((one, at) => value(one) / value(blocks[floor][at])))
@@ -73,7 +78,7 @@ async function ingest(station, load, { block }) {
         rate(median(all.map((one) => one.per_second))),
         ms(median(all.map((one) => one.latency.p50))),
         ms(median(all.map((one) => one.latency.p99))),
-        `${Math.round(median(all.map((one) => one.cpu_us)))} µs`,
+        cpu(median(all.map((one) => one.cpu_us))),
         beside ? `${ratio(name, beside, (one) => one.per_second).toFixed(2)} of ${beside}` : '',
       ])
     }
@@ -90,7 +95,7 @@ async function ingest(station, load, { block }) {
   }
   return `### Accepting
 
-Closed loops; relaying is held. *answer*: a JavaScript Worker that reads the request and answers. *hmac*: one that checks the same signature by WebCrypto. *row*: a JavaScript Durable Object that inserts one row and answers.
+Closed loops; relaying is held. *answer*: a JavaScript Worker that reads the request and answers. *hmac*: one that checks the same signature by WebCrypto and refuses it, as *forgeries* are refused. *row*: a JavaScript Durable Object that inserts one row and answers.
 *glance*: the same with a look at KV beside it, as the station has: what the stand-in for KV takes of the same thread. *CPU* is workerd's, of both threads, for one request.
 
 ${markdown(['', 'connections', 'rate', 'p50', 'p99', 'CPU', 'ratio'], rows)}`
@@ -106,7 +111,7 @@ async function relaying(station, load, { block, rate: span }) {
     runs.push(await load.arrivals(fired.first, fired.sent, LONGEST.arriving))
     await webhook.remove()
   }
-  const [p50, p99] = ['p50', 'p99'].map((q) => median(runs.map((run) => run.since_sent[q])))
+  const [p50, p99] = ['p50', 'p99'].map((q) => median(runs.map((run) => run.since_sent[q] ?? Infinity)))
   rows.push(['100 events/s, 1 shard, from sending it to its arrival', `p50 ${ms(p50)}, p99 ${ms(p99)}`, ''])
   target('from sending to the origin at 100 events/s, p50', '≤ 10 ms', ms(p50), p50 <= 10)
   target('from sending to the origin at 100 events/s, p99', '≤ 40 ms', ms(p99), p99 <= 40)
@@ -145,10 +150,9 @@ async function repeats(station, load, { block }) {
       const fired = await station.fire('tram', [webhook.path], { connections: 8, count: 50 })
       if (markers) await load.arrivals(fired.first, fired.sent, LONGEST.arriving)
       await new Promise((resolve) => setTimeout(resolve, 500))
-      const again = { first: fired.first, distinct: 50, connections: 64 }
+      const again = { first: fired.first, distinct: 50, connections: 64, answer: '200 duplicate' }
       await station.fire('tram', [webhook.path], { ...again, count: 200 })
       const flood = await station.fire('tram', [webhook.path], { ...again, millis: block })
-      if (Object.keys(flood.answers).join() !== '200 duplicate') throw new Error(`repeats were ${JSON.stringify(flood.answers)}`)
       rates.push(flood.per_second)
       await webhook.remove()
     }
