@@ -33,7 +33,7 @@ export async function build(tools, worker = TRAM) {
   // Where worker-build leaves its files; what is served is moved out of it whole.
   const raw = path.join('target', 'worker-build', worker.crate)
   await run(workerBuild, [worker.folder, '--release', '--out-dir', path.relative(worker.folder, raw)], { env, toStderr: true })
-  const script = readFileSync(path.join(ROOT, raw, 'index.js'))
+  const script = Buffer.from(lighter(readFileSync(path.join(ROOT, raw, 'index.js'), 'utf8')))
   const wasm = stripSections(readFileSync(path.join(ROOT, raw, 'index_bg.wasm')))
   mkdirSync(path.join(ROOT, folder), { recursive: true })
   rmSync(stamp, { force: true })
@@ -80,6 +80,18 @@ function replace(file, bytes) {
   const fresh = path.join(ROOT, `${file}.new`)
   writeFileSync(fresh, bytes)
   renameSync(fresh, path.join(ROOT, file))
+}
+
+/**
+ * The script with promises of its own for the microtasks of Rust's futures, several
+ * for each event: in workerd `queueMicrotask` goes through C++, and what it runs too.
+ * What one throws is thrown where the SDK listens for it.
+ */
+function lighter(script) {
+  const queue = /function\((\w+)\)\{queueMicrotask\(\1\)\}/g
+  const found = [...script.matchAll(queue)]
+  if (found.length !== 1) throw new Error(`index.js queues microtasks in ${found.length} places, not in one: see lighter() in scripts/build.mjs`)
+  return `const resolved=Promise.resolve();${script.replace(queue, 'function($1){resolved.then(()=>{try{$1()}catch(e){queueMicrotask(()=>{throw e})}})}')}`
 }
 
 /**

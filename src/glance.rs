@@ -4,11 +4,17 @@
 //! A marker is never the judge of "new": one that is missing, late or unreadable
 //! only costs a call to the Mailbox.
 
-use crate::{clock, kv::Kv, log};
+use crate::{
+    clock,
+    kv::Kv,
+    log,
+    objects::{self, CallError},
+};
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 use tram_core::{
     event::{DedupeKey, NewEvent},
     ids::WebhookId,
+    messages::{Accept, AcceptReply},
     time::{MINUTE, Timestamp},
     webhook::Webhook,
 };
@@ -60,10 +66,22 @@ pub(crate) fn repeats_coming(webhook: &WebhookId) -> bool {
 }
 
 /// Whether there is a marker; returns only if so, or when KV has said no.
-pub(crate) async fn look(env: &Env, event: &NewEvent) -> bool {
+async fn look(env: &Env, event: &NewEvent) -> bool {
     let Some(kv) = Kv::of(env) else { return false };
     let found = kv.get(&marker(&event.key)).await;
     found.is_some_and(|found| found == value(event))
+}
+
+/// Puts an event into its shard with a look beside that; `None` when there is a marker.
+pub(crate) async fn beside(
+    env: &Env,
+    webhook: &WebhookId,
+    shard: u8,
+    accept: &Accept,
+    event: &NewEvent,
+) -> Result<Option<AcceptReply>, CallError> {
+    let (key, value) = (marker(&event.key), value(event));
+    objects::accept_beside_glance(env, webhook, shard, accept, (&key, &value)).await
 }
 
 /// [`look`], within the patience there is for it.

@@ -61,6 +61,25 @@ pub(crate) async fn accept(
     understood(&call(env, "MAILBOX", &name, route, &bytes).await?)
 }
 
+/// The same for one event, with a glance at KV beside it: `None` when `value` stands
+/// under `key` there before the shard has answered.
+pub(crate) async fn accept_beside_glance(
+    env: &Env,
+    webhook: &WebhookId,
+    shard: u8,
+    accept: &Accept,
+    (key, value): (&str, &str),
+) -> Result<Option<AcceptReply>, CallError> {
+    let name = mailbox_name(webhook, shard);
+    let bytes = accept.to_bytes().map_err(CallError::Garbled)?;
+    let sending = send_beside(env, &name, ACCEPT, bytes.as_slice().into(), key, value);
+    let answer = JsFuture::from(sending).await.map_err(Error::from)?;
+    if answer.is_null() {
+        return Ok(None);
+    }
+    understood(&bytes_of(answer)?).map(Some)
+}
+
 /// Asks a shard something else.
 pub(crate) async fn mailbox(
     env: &Env,
@@ -110,6 +129,17 @@ extern "C" {
     /// See there.
     #[wasm_bindgen(js_name = call)]
     fn send(env: &Env, binding: &str, name: &str, path: &str, bytes: Uint8Array) -> Promise;
+
+    /// See there.
+    #[wasm_bindgen(js_name = callBeside)]
+    fn send_beside(
+        env: &Env,
+        name: &str,
+        path: &str,
+        bytes: Uint8Array,
+        key: &str,
+        value: &str,
+    ) -> Promise;
 }
 
 async fn call(
@@ -120,7 +150,10 @@ async fn call(
     bytes: &[u8],
 ) -> Result<Vec<u8>, CallError> {
     let sending = send(env, binding, name, path, Uint8Array::from(bytes));
-    let answer = JsFuture::from(sending).await.map_err(Error::from)?;
+    bytes_of(JsFuture::from(sending).await.map_err(Error::from)?)
+}
+
+fn bytes_of(answer: JsValue) -> Result<Vec<u8>, CallError> {
     match answer.dyn_into::<Uint8Array>() {
         Ok(bytes) => Ok(bytes.to_vec()),
         Err(status) => Err(CallError::Failed(status_of(&status))),

@@ -14,7 +14,6 @@ use crate::{
     refusals::{self, Seen},
     rounds, station, tallies,
 };
-use futures_util::future::{self, Either};
 use tram_core::{
     event::NewEvent,
     ids::WebhookId,
@@ -115,6 +114,8 @@ struct Receiver<'a> {
 enum NotTaken {
     /// Proven with an older configuration than the Mailbox knows.
     Stale,
+    /// A marker in KV says that it was seen and delivered.
+    Seen,
     /// Anything else: the provider keeps it and tries again.
     Unavailable(String),
 }
@@ -165,6 +166,10 @@ impl Receiver<'_> {
                     known =
                         self.found(configs::load(self.env, self.context, &self.id).await, seen)?;
                     precheck(&known, seen)?;
+                }
+                Err(NotTaken::Seen) => {
+                    let taken = vec![Taken::Duplicate { delivered: true }];
+                    return Ok(Done { intake, taken });
                 }
                 Err(NotTaken::Unavailable(why)) => {
                     log::trouble(format_args!("events of {} not stored: {why}", self.id));
@@ -235,29 +240,23 @@ impl Receiver<'_> {
             // What the filters drop is answered with success: a Mailbox says whether the
             // configuration that drops it still holds, without a row and without
             // troubling the one Registry.
-            [] => return self.store_shard(webhook, inbound, 0, Vec::new()).await,
+            [] => {
+                return self
+                    .store_shard(webhook, inbound, 0, Vec::new(), false)
+                    .await;
+            }
             [event] if !event.test && intake.filtered == 0 => event,
             events => return self.store_shards(webhook, inbound, events).await,
         };
         // Where a marker answers, no Mailbox says that the configuration is an old one.
-        if !known.confirmed {
-            return self.store_alone(webhook, inbound, event).await;
+        // Before the call only while repeats are coming; else beside it: then it may
+        // answer first, but never delays the call.
+        let first = known.confirmed && glance::repeats_coming(&webhook.id);
+        if first && glance::look_briefly(self.env, event).await {
+            return Err(NotTaken::Seen);
         }
-        let seen = || vec![Taken::Duplicate { delivered: true }];
-        if glance::repeats_coming(&webhook.id) {
-            if glance::look_briefly(self.env, event).await {
-                return Ok(seen());
-            }
-            return self.store_alone(webhook, inbound, event).await;
-        }
-        // Beside the call: the glance may answer first, but never delays it.
-        let store = std::pin::pin!(self.store_alone(webhook, inbound, event));
-        let glance = std::pin::pin!(glance::look(self.env, event));
-        match future::select(store, glance).await {
-            Either::Left((taken, _)) => taken,
-            Either::Right((true, _)) => Ok(seen()),
-            Either::Right((false, store)) => store.await,
-        }
+        self.store_alone(webhook, inbound, event, known.confirmed && !first)
+            .await
     }
 
     /// One event that came alone. Only of such a one is a repeat looked up in KV, so
@@ -267,9 +266,13 @@ impl Receiver<'_> {
         webhook: &Webhook,
         inbound: &Inbound,
         event: &NewEvent,
+        glances: bool,
     ) -> Result<Vec<Taken>, NotTaken> {
-        let events = std::slice::from_ref(event);
-        let taken = self.store_shards(webhook, inbound, events).await?;
+        let shard = shard_of(&event.key, webhook.shards);
+        let events = vec![event.clone()];
+        let taken = self
+            .store_shard(webhook, inbound, shard, events, glances)
+            .await?;
         if let [Taken::Duplicate { delivered: true }] = taken.as_slice() {
             glance::seen(self.env, self.context, webhook, event);
         }
@@ -295,7 +298,7 @@ impl Receiver<'_> {
                 .iter()
                 .filter_map(|at| events.get(*at).cloned())
                 .collect();
-            self.store_shard(webhook, inbound, *shard, events)
+            self.store_shard(webhook, inbound, *shard, events, false)
         });
         let answers = join::all(calls).await;
         let mut taken: Vec<Option<Taken>> = events.iter().map(|_| None).collect();
@@ -317,6 +320,7 @@ impl Receiver<'_> {
         inbound: &Inbound,
         shard: u8,
         events: Vec<NewEvent>,
+        glances: bool,
     ) -> Result<Vec<Taken>, NotTaken> {
         let accept = Accept {
             config_version: webhook.version,
@@ -332,9 +336,15 @@ impl Receiver<'_> {
         if !accept.events.is_empty() {
             rounds::note(self.env, self.context, &self.id, shard);
         }
-        let mut reply = objects::accept(self.env, &self.id, shard, objects::ACCEPT, &accept)
-            .await
-            .map_err(unavailable)?;
+        let mut reply = match accept.events.as_slice() {
+            [event] if glances => glance::beside(self.env, &self.id, shard, &accept, event)
+                .await
+                .map_err(unavailable)?
+                .ok_or(NotTaken::Seen)?,
+            _ => objects::accept(self.env, &self.id, shard, objects::ACCEPT, &accept)
+                .await
+                .map_err(unavailable)?,
+        };
         if reply == AcceptReply::Unconfigured {
             objects::configure(self.env, webhook, shard)
                 .await

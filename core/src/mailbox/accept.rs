@@ -146,67 +146,28 @@ impl Mailbox {
         tests: &[DedupeKey],
     ) -> Result<Stored, MailboxError> {
         db.atomically(|| {
-            let known = accept
-                .events
-                .iter()
-                .map(|event| {
-                    if event.test {
-                        Ok(None)
-                    } else {
-                        find(db, &event.key)
-                    }
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            let mut work = !tests.is_empty();
-            for (event, known) in accept.events.iter().zip(&known) {
-                work |= match known {
-                    _ if event.test => false,
-                    None => true,
-                    Some(known) => is_wish(db, config, known)?,
-                };
-            }
-            let alarm = if work && !config.is_paused {
-                self.arm(db, self.any_earliest(now, now), now)?
-            } else {
-                None
-            };
             let mut stored = Stored {
                 taken: Vec::with_capacity(accept.events.len()),
                 new: Vec::new(),
                 requeued: false,
-                alarm,
+                alarm: None,
             };
             let mut tests = tests.iter().peekable();
-            for (event, known) in accept.events.iter().zip(known) {
-                let taken = if event.test {
-                    let id = if tests.next_if_eq(&&event.key).is_some() {
-                        let event =
-                            insert(db, config, &accept.envelope, event, now, last, State::Fresh)?;
-                        event.map(|numbers| {
-                            stored.new.push(numbers);
-                            Self::event_id(config, self.shard, numbers.0)
-                        })
-                    } else {
-                        None
-                    };
-                    Taken::Test(id)
-                } else if let Some(known) = known {
-                    repeated(
-                        db,
-                        config,
-                        &accept.envelope,
-                        event,
-                        &known,
-                        now,
-                        &mut stored.requeued,
-                    )?
+            for event in &accept.events {
+                let taken = if event.test && tests.next_if_eq(&&event.key).is_none() {
+                    Taken::Test(None)
                 } else if let Some(numbers) =
                     insert(db, config, &accept.envelope, event, now, last, State::Fresh)?
                 {
+                    // Most events are new, and are not looked for first.
                     stored.new.push(numbers);
-                    Taken::New(Self::event_id(config, self.shard, numbers.0))
+                    let id = Self::event_id(config, self.shard, numbers.0);
+                    if event.test {
+                        Taken::Test(Some(id))
+                    } else {
+                        Taken::New(id)
+                    }
                 } else {
-                    // Twice in one request: the first has just been stored.
                     let known = find(db, &event.key)?
                         .ok_or_else(|| MailboxError::unreadable("an event that is in the way"))?;
                     repeated(
@@ -220,6 +181,10 @@ impl Mailbox {
                     )?
                 };
                 stored.taken.push(taken);
+            }
+            let work = stored.requeued || !stored.new.is_empty();
+            if work && !config.is_paused {
+                stored.alarm = self.arm(db, self.any_earliest(now, now), now)?;
             }
             Ok(stored)
         })
@@ -269,19 +234,6 @@ fn find(db: &impl Database, key: &DedupeKey) -> Result<Option<Known>, MailboxErr
         })
     })
     .transpose()
-}
-
-/// Whether a repeat of this event queues a delivery again.
-fn is_wish(db: &impl Database, config: &Webhook, known: &Known) -> Result<bool, MailboxError> {
-    if known.status != Status::Failed {
-        return Ok(false);
-    }
-    let deliveries = Deliveries::load(db, known.event)?.unwrap_or_default();
-    let configured = |id| config.destinations.iter().any(|known| known.id == id);
-    Ok(deliveries
-        .0
-        .iter()
-        .any(|record| record.state == State::Failed && configured(record.destination)))
 }
 
 /// Notes a conflict, and takes the repeat of a failed event for a wish.
@@ -368,6 +320,7 @@ pub(super) fn insert(
         ],
     )?;
     if inserted.is_empty() {
+        last.set(before);
         return Ok(None);
     }
     if let Some(payload) = there {
