@@ -8,7 +8,7 @@
 use crate::{clock, kv::Kv, log, objects};
 use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 use tram_core::{
-    allowance::{Allowance, Rate},
+    allowance::{Allowance, BEFORE_REFUSING, FOR_UNKNOWN_IDS},
     ids::WebhookId,
     messages::{RegistryReply, RegistryRequest},
     own_json,
@@ -25,19 +25,6 @@ const MEMORY_SIZE: usize = 1_000;
 const KV_TTL_SECONDS: u32 = 86_400;
 /// How long KV may take to say what it knows.
 const KV_PATIENCE: Duration = Duration::from_millis(250);
-/// How often this isolate asks the Registry before it refuses, for each webhook by
-/// itself: a flood of forgeries must not become a flood of calls, and at one webhook
-/// it must not keep the news from another.
-const BEFORE_REFUSING: Rate = Rate {
-    burst: 10.0,
-    per_second: 2.0,
-};
-/// How often it asks for ids that it does not know.
-const FOR_UNKNOWN_IDS: Rate = Rate {
-    burst: 100.0,
-    per_second: 20.0,
-};
-
 /// A configuration and how it was come by.
 #[derive(Clone)]
 pub(crate) struct Known {

@@ -14,6 +14,7 @@ use std::{cell::RefCell, collections::HashMap, time::Duration};
 use tram_core::{
     event::{DedupeKey, NewEvent},
     ids::WebhookId,
+    mailbox::recent_tests::RecentTests,
     messages::{Accept, AcceptReply},
     time::{MINUTE, Timestamp},
     webhook::Webhook,
@@ -28,6 +29,8 @@ const REMEMBERED: usize = 1_000;
 thread_local! {
     /// Webhooks whose Mailbox lately said "duplicate", and until when that counts.
     static REPEATS: RefCell<HashMap<WebhookId, Timestamp>> = RefCell::default();
+    /// Test calls that this isolate has lately put into their Mailbox.
+    static TESTS: RefCell<RecentTests> = const { RefCell::new(RecentTests::new()) };
 }
 
 /// What is behind a marker: the hash of the body. One with another body is a
@@ -89,6 +92,26 @@ pub(crate) async fn look_briefly(env: &Env, event: &NewEvent) -> bool {
     clock::within(PATIENCE, look(env, event))
         .await
         .unwrap_or(false)
+}
+
+/// Whether all of these are test calls that their Mailbox would not relay again.
+pub(crate) fn repeated_tests(events: &[NewEvent]) -> bool {
+    let now = clock::now();
+    let is_repeated =
+        |tests: &RecentTests, event: &NewEvent| event.test && tests.has(&event.key, now);
+    TESTS.with_borrow(|tests| events.iter().all(|event| is_repeated(tests, event)))
+}
+
+/// Remembers the test calls that their Mailbox has taken.
+pub(crate) fn told(events: &[NewEvent]) {
+    let now = clock::now();
+    TESTS.with_borrow_mut(|tests| {
+        for event in events.iter().filter(|event| event.test) {
+            if !tests.has(&event.key, now) {
+                tests.add(event.key, now);
+            }
+        }
+    });
 }
 
 /// Remembers that the Mailbox knows this event as delivered.

@@ -11,6 +11,19 @@ pub struct Rate {
     pub per_second: f64,
 }
 
+/// How often an isolate asks the Registry before it refuses, for each webhook by itself:
+/// a flood of forgeries must not become a flood of calls, and at one webhook it must not
+/// keep the news from another.
+pub const BEFORE_REFUSING: Rate = Rate {
+    burst: 10.0,
+    per_second: 2.0,
+};
+/// How often it asks for ids that neither it nor KV knows, all together: few are true.
+pub const FOR_UNKNOWN_IDS: Rate = Rate {
+    burst: 50.0,
+    per_second: 5.0,
+};
+
 /// What is left of a [`Rate`]. Begins full.
 #[derive(Clone, Debug)]
 pub struct Allowance {

@@ -78,6 +78,8 @@ pub(crate) struct Surroundings {
     pub(crate) worker: Worker,
     /// The KV namespace.
     pub(crate) kv: Kv,
+    /// Whether the objects' calls and rows are counted in the log.
+    pub(crate) counted: bool,
     /// A second Worker of the same code, with the first one's objects and KV.
     pub(crate) twin: bool,
 }
@@ -129,6 +131,44 @@ export default class extends WorkerEntrypoint {
 }
 ";
 
+/// The Worker with objects that write to the log what they are called for and how many
+/// rows they write. The Worker that is deployed has nothing of the kind.
+const COUNTED: &str = r"
+import Worker, * as built from './index.js'
+export * from './index.js'
+export default Worker
+
+const counted = (name, Built) => class {
+  constructor(ctx, env) {
+    const { sql } = ctx.storage
+    const { exec } = sql
+    this.cursors = []
+    sql.exec = (...given) => {
+      const cursor = exec.apply(sql, given)
+      this.cursors.push(cursor)
+      return cursor
+    }
+    this.built = new Built(ctx, env)
+  }
+  told(call) {
+    const rows = this.cursors.splice(0).reduce((sum, cursor) => sum + cursor.rowsWritten, 0)
+    console.log(JSON.stringify({ log: 'object', name, call, rows }))
+  }
+  async fetch(request) {
+    const call = new URL(request.url).pathname
+    const answer = await this.built.fetch(request)
+    this.told(call)
+    return answer
+  }
+  async alarm() {
+    await this.built.alarm()
+    this.told('alarm')
+  }
+}
+export const Mailbox = counted('Mailbox', built.Mailbox)
+export const Registry = counted('Registry', built.Registry)
+";
+
 /// Leads each request to the isolate that its host names.
 const FRONT: &str = r"
 export default {
@@ -162,6 +202,9 @@ pub(crate) fn lay_out(
         station["vars"]["KV_URL"] = value(url);
         station["main"] = value("with-kv.js");
     }
+    if surroundings.counted {
+        station["main"] = value("counted.js");
+    }
     let mut workers = Vec::new();
     if surroundings.twin {
         let name = station["name"].as_str().unwrap_or_default().to_owned();
@@ -191,6 +234,7 @@ fn lay_out_built(
     let build = worker.build();
     copy(&build, folder).map_err(|why| advise(&build, &why, worker.how_to_build()))?;
     fs::write(folder.join("with-kv.js"), WITH_KV)?;
+    fs::write(folder.join("counted.js"), COUNTED)?;
     // Not in the configuration: wrangler says aloud what stands there.
     let lines: String = variables
         .iter()

@@ -83,6 +83,13 @@ impl Builder {
         self
     }
 
+    /// Has the objects write to the log what they are called for: [`Station::calls`].
+    #[must_use]
+    pub const fn counting(mut self) -> Self {
+        self.surroundings.counted = true;
+        self
+    }
+
     /// Starts it and waits until it answers.
     ///
     /// # Panics
@@ -229,6 +236,17 @@ impl Station {
                 serde_json::from_str(line).unwrap_or_else(|why| panic!("no JSON ({why}): {line}"))
             })
             .collect()
+    }
+
+    /// How often the objects of this name were called so far, and how many rows they
+    /// have written, of a station that is [`counting`](Builder::counting).
+    #[must_use]
+    #[track_caller]
+    pub fn calls(&self, name: &str) -> (u64, u64) {
+        let mut lines = self.lines();
+        lines.retain(|line| line["log"] == "object" && line["name"] == name);
+        let rows = lines.iter().filter_map(|line| line["rows"].as_u64()).sum();
+        (lines.len().try_into().unwrap_or(u64::MAX), rows)
     }
 
     /// Where its state lies: KV and Durable Objects.

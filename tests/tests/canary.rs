@@ -194,7 +194,7 @@ fn mistaken(value: &str) -> Vec<String> {
         with("destinations", json!([{"url": "http://127.0.0.1:9/", "headers": {"x-a": format!("{value}\r\n")}}])),
         with("headers", json!({"webhook-id": value, "x b": value, "x-c": [value]})),
         with("settings", json!({"access_key": [value], "scheme": value, "answer": {"status": 500, "body": value}})),
-        with("settings", json!({"header": value, "algorithm": {"a": value}, "signed": format!("{{{value}}}")})),
+        with("settings", json!({"header": value, "algorithm": {"a": value}, "signed": [value]})),
         with("settings", json!({"event_id": value, "items": value, "tolerance_seconds": value})),
         with("retry", json!({"schedule": value, "max_attempts": value})),
         with("secret", json!(["", format!("{value}\n")])),

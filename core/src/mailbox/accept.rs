@@ -20,7 +20,7 @@ use crate::{
     time::Timestamp,
     webhook::Webhook,
 };
-use std::{cell::Cell, time::Duration};
+use std::cell::Cell;
 
 /// A payload up to this size (envelope and body) stands in the event's own row.
 pub(super) const INLINE_BYTES: usize = 4_096;
@@ -29,10 +29,6 @@ pub(super) const INLINE_BYTES: usize = 4_096;
 const TEXT_BYTES: usize = 2_048;
 /// So many conflicts of an event are noted.
 const CONFLICTS: u32 = 5;
-/// Identical test calls within this time are relayed once.
-const TEST_MEMORY: Duration = Duration::from_secs(5);
-/// So many test calls are remembered.
-const TESTS_REMEMBERED: usize = 64;
 
 /// What became of an accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +108,9 @@ impl Mailbox {
         }
         self.last = last.get();
         self.armed = stored.alarm.or(self.armed);
-        self.remember_tests(&tests, now);
+        for test in &tests {
+            self.recent_tests.add(*test, now);
+        }
         let something = stored.requeued || !stored.new.is_empty();
         Ok(Accepted {
             reply: AcceptReply::Taken(stored.taken),
@@ -194,29 +192,13 @@ impl Mailbox {
     fn new_tests(&self, accept: &Accept, now: Timestamp) -> Vec<DedupeKey> {
         let mut new: Vec<DedupeKey> = Vec::new();
         for event in accept.events.iter().filter(|event| event.test) {
-            let recent = self
-                .recent_tests
-                .iter()
-                .any(|(key, at)| *key == event.key && is_recent(*at, now));
+            let recent = self.recent_tests.has(&event.key, now);
             if !recent && !new.contains(&event.key) {
                 new.push(event.key);
             }
         }
         new
     }
-
-    fn remember_tests(&mut self, tests: &[DedupeKey], now: Timestamp) {
-        self.recent_tests.retain(|(_, at)| is_recent(*at, now));
-        self.recent_tests
-            .extend(tests.iter().map(|key| (*key, now)));
-        let excess = self.recent_tests.len().saturating_sub(TESTS_REMEMBERED);
-        self.recent_tests.drain(..excess);
-    }
-}
-
-/// Within the last seconds, whichever way the clock was moved.
-fn is_recent(at: Timestamp, now: Timestamp) -> bool {
-    now.since(at) < TEST_MEMORY && at.since(now) < TEST_MEMORY
 }
 
 fn find(db: &impl Database, key: &DedupeKey) -> Result<Option<Known>, MailboxError> {

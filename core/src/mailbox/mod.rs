@@ -41,6 +41,7 @@ mod waiting;
 
 pub mod merge;
 pub mod metrics;
+pub mod recent_tests;
 pub mod stats;
 pub mod view;
 
@@ -55,7 +56,6 @@ pub use resend_all::Progress;
 use crate::{
     alert::Kind,
     database::{Database, DatabaseError, DatabaseTrouble, Value},
-    event::DedupeKey,
     ids::{DestinationId, EventId, Sequence, WebhookId},
     messages::{MailboxReply, MailboxRequest},
     time::Timestamp,
@@ -64,6 +64,7 @@ use crate::{
 use few::Few;
 use fresh::FirstAttempts;
 use health::Health;
+use recent_tests::RecentTests;
 use resend_all::Resending;
 use std::fmt;
 use std::time::Duration;
@@ -170,7 +171,7 @@ pub struct Mailbox {
     /// The alarm that is set for certain; `None` when there may be none.
     armed: Option<Timestamp>,
     /// Test calls of the last seconds.
-    recent_tests: Vec<(DedupeKey, Timestamp)>,
+    recent_tests: RecentTests,
     /// Events whose rows cannot be read: left alone, so that the others go on. They
     /// are tried again by the next instance, which may be of a release that can.
     unreadable: Few<Sequence, ()>,
