@@ -1,7 +1,7 @@
 // `npm test`: every lint and test that needs only Rust and Node.js, in order of
 // cost, up to the first failure. The last line is the sum: N passed, N failed.
 //
-//   npm test -- --quick      without the black-box tests
+//   npm test -- --quick      without the guards and the black-box tests
 //   npm test -- name …       only the tests whose names contain one of these
 
 import { guard } from '../benches/guards.mjs'
