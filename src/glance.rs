@@ -5,9 +5,10 @@
 //! only costs a call to the Mailbox.
 
 use crate::{clock, kv::Kv, log};
-use std::{cell::RefCell, collections::HashMap, time::Duration};
+use std::{cell::RefCell, time::Duration};
 use tram_core::{
     event::{DedupeKey, NewEvent},
+    few::Few,
     ids::WebhookId,
     time::{MINUTE, Timestamp},
     webhook::Webhook,
@@ -21,7 +22,7 @@ const REMEMBERED: usize = 1_000;
 
 thread_local! {
     /// Webhooks whose Mailbox lately said "duplicate", and until when that counts.
-    static REPEATS: RefCell<HashMap<WebhookId, Timestamp>> = RefCell::default();
+    static REPEATS: RefCell<Few<WebhookId, Timestamp>> = RefCell::default();
 }
 
 /// What is behind a marker: the hash of the body. One with another body is a
@@ -78,7 +79,7 @@ pub(crate) fn seen(env: &Env, context: &Context, webhook: &Webhook, event: &NewE
     let until = clock::now().plus(MINUTE);
     REPEATS.with_borrow_mut(|repeats| {
         if repeats.len() >= REMEMBERED {
-            repeats.clear();
+            *repeats = Few::default();
         }
         repeats.insert(webhook.id, until);
     });

@@ -2,8 +2,8 @@
 
 use super::{KEPT_OF_ANSWER, READ_WHEN_STRICT, timeout_seconds};
 use crate::{
-    json::Json,
     delivery::{Answer, Attempt, Failure, Response, Verdict},
+    json::Json,
     retry::retry_after,
     time::Timestamp,
     webhook::Destination,
