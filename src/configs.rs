@@ -6,9 +6,10 @@
 //! with: before a refusal the Registry is asked, at a bounded rate.
 
 use crate::{clock, kv::Kv, log, objects};
-use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 use tram_core::{
     allowance::{Allowance, BEFORE_REFUSING, FOR_UNKNOWN_IDS},
+    few::Few,
     ids::WebhookId,
     messages::{RegistryReply, RegistryRequest},
     own_json,
@@ -59,13 +60,13 @@ struct Remembered {
 }
 
 struct Memory {
-    webhooks: HashMap<WebhookId, Remembered>,
+    webhooks: Few<WebhookId, Remembered>,
     for_unknown_ids: Allowance,
 }
 
 thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::new(Memory {
-        webhooks: HashMap::new(),
+        webhooks: Few::default(),
         for_unknown_ids: Allowance::new(FOR_UNKNOWN_IDS, clock::now()),
     });
 }
@@ -173,7 +174,7 @@ fn remember(id: WebhookId, webhook: Option<Rc<Webhook>>, confirmed: bool) {
     let at = clock::now();
     MEMORY.with_borrow_mut(|memory| {
         if memory.webhooks.len() >= MEMORY_SIZE {
-            memory.webhooks.clear();
+            memory.webhooks = Few::default();
         }
         let before_refusing = memory.webhooks.remove(&id).map_or_else(
             || Allowance::new(BEFORE_REFUSING, at),

@@ -10,9 +10,10 @@ use crate::{
     log,
     objects::{self, CallError},
 };
-use std::{cell::RefCell, collections::HashMap, time::Duration};
+use std::{cell::RefCell, time::Duration};
 use tram_core::{
     event::{DedupeKey, NewEvent},
+    few::Few,
     ids::WebhookId,
     mailbox::recent_tests::RecentTests,
     messages::{Accept, AcceptReply},
@@ -28,7 +29,7 @@ const REMEMBERED: usize = 1_000;
 
 thread_local! {
     /// Webhooks whose Mailbox lately said "duplicate", and until when that counts.
-    static REPEATS: RefCell<HashMap<WebhookId, Timestamp>> = RefCell::default();
+    static REPEATS: RefCell<Few<WebhookId, Timestamp>> = RefCell::default();
     /// Test calls that this isolate has lately put into their Mailbox.
     static TESTS: RefCell<RecentTests> = const { RefCell::new(RecentTests::new()) };
 }
@@ -119,7 +120,7 @@ pub(crate) fn seen(env: &Env, context: &Context, webhook: &Webhook, event: &NewE
     let until = clock::now().plus(MINUTE);
     REPEATS.with_borrow_mut(|repeats| {
         if repeats.len() >= REMEMBERED {
-            repeats.clear();
+            *repeats = Few::default();
         }
         repeats.insert(webhook.id, until);
     });

@@ -3,8 +3,9 @@
 //! traffic, and what is over its time is pruned.
 
 use crate::{clock, log, objects};
-use std::{cell::RefCell, collections::HashMap};
+use std::cell::RefCell;
 use tram_core::{
+    few::Few,
     ids::WebhookId,
     messages::{RegistryReply, RegistryRequest},
 };
@@ -20,7 +21,7 @@ const REST_SECONDS: i64 = 300;
 
 thread_local! {
     /// From when on (Unix seconds) a shard is to be noted again.
-    static NOTED: RefCell<HashMap<(WebhookId, u8), i64>> = RefCell::default();
+    static NOTED: RefCell<Few<(WebhookId, u8), i64>> = RefCell::default();
 }
 
 /// Notes that something comes to a shard, once an hour, beside the answer. The hours of
@@ -61,7 +62,7 @@ pub(crate) fn note(env: &Env, context: &Context, webhook: &WebhookId, shard: u8)
 fn remember(key: (WebhookId, u8), next: i64) {
     NOTED.with_borrow_mut(|noted| {
         if noted.len() >= REMEMBERED {
-            noted.clear();
+            *noted = Few::default();
         }
         noted.insert(key, next);
     });

@@ -3,8 +3,10 @@
 //! dying isolate still holds is lost.
 
 use crate::{clock, join, log, objects, refusals::SHARD};
-use std::{cell::RefCell, collections::HashMap, time::Duration};
-use tram_core::{ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest, time::Timestamp};
+use std::{cell::RefCell, time::Duration};
+use tram_core::{
+    few::Few, ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest, time::Timestamp,
+};
 use worker::{Context, Delay, Env};
 
 /// How long is gathered before it is told: within the time that an isolate is left to
@@ -15,7 +17,7 @@ const COUNTED: usize = 1_000;
 
 thread_local! {
     /// What was counted, and since when.
-    static TALLIES: RefCell<HashMap<WebhookId, (Tally, Timestamp)>> = RefCell::default();
+    static TALLIES: RefCell<Few<WebhookId, (Tally, Timestamp)>> = RefCell::default();
 }
 
 /// Counts, and sees to it that it is told.
@@ -33,11 +35,10 @@ pub(crate) fn add(env: &Env, context: &Context, webhook: WebhookId, tally: Tally
         if !known && tallies.len() >= COUNTED {
             return false;
         }
-        let (sum, since) = tallies.entry(webhook).or_insert((Tally::default(), now));
+        let before = tallies.remove(&webhook);
+        let (mut sum, since) = before.unwrap_or((Tally::default(), now));
         sum.add(tally);
-        if !known {
-            *since = now;
-        }
+        tallies.insert(webhook, (sum, if known { since } else { now }));
         !known
     });
     if !begins {

@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod destination_url;
 pub mod event;
 pub mod explain;
+pub mod few;
 pub mod filter;
 pub mod form;
 pub mod headers;

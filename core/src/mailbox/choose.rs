@@ -8,13 +8,13 @@
 use super::{
     Mailbox, MailboxError, Source,
     deliveries::{Deliveries, State},
-    few::Few,
     health::{self, Health, Stretch},
     waiting::{self, Waiting},
 };
 use crate::{
     database::Database,
     delivery::StoredEvent,
+    few::Few,
     ids::{DestinationId, Sequence},
     time::Timestamp,
 };

@@ -8,11 +8,11 @@
 use super::{
     MailboxError,
     deliveries::{Deliveries, State},
-    few::Few,
     schema, sql,
 };
 use crate::{
     database::{Database, Value},
+    few::Few,
     ids::{DestinationId, Sequence},
 };
 

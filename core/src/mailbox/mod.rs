@@ -20,7 +20,6 @@ mod alerts;
 mod cancel;
 mod choose;
 mod deliveries;
-mod few;
 mod finish;
 mod fresh;
 mod given_up;
@@ -56,12 +55,12 @@ pub use resend_all::Progress;
 use crate::{
     alert::Kind,
     database::{Database, DatabaseError, DatabaseTrouble, Value},
+    few::Few,
     ids::{DestinationId, EventId, Sequence, WebhookId},
     messages::{MailboxReply, MailboxRequest},
     time::Timestamp,
     webhook::Webhook,
 };
-use few::Few;
 use fresh::FirstAttempts;
 use health::Health;
 use recent_tests::RecentTests;

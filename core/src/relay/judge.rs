@@ -3,11 +3,11 @@
 use super::{KEPT_OF_ANSWER, READ_WHEN_STRICT, timeout_seconds};
 use crate::{
     delivery::{Answer, Attempt, Failure, Response, Verdict},
+    json::Json,
     retry::retry_after,
     time::Timestamp,
     webhook::Destination,
 };
-use serde_json::Value;
 
 /// The most of the platform's own words that is kept of a failure, in bytes.
 const KEPT_OF_REASON: usize = 300;
@@ -108,14 +108,12 @@ fn strict_complaint(destination: &Destination, answer: &Answer) -> Option<String
 pub fn success_in(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let Ok(Value::Object(object)) = serde_json::from_slice(text.as_bytes()) else {
-        return false;
-    };
-    match object.get("success") {
-        Some(Value::Bool(success)) => *success,
-        Some(Value::Number(number)) => number.as_f64() == Some(1.0),
-        _ => false,
-    }
+    let object = Json::parse(text.as_bytes()).and_then(Json::object);
+    let success = object.and_then(|object| object.get("success"));
+    success.is_some_and(|success| {
+        let success = success.verbatim();
+        success == "true" || serde_json::from_str(success).is_ok_and(|number: f64| number == 1.0)
+    })
 }
 
 fn timed_out(destination: &Destination) -> String {

@@ -1,10 +1,10 @@
-//! A map for the few things a Mailbox keeps in mind: destinations, attempts that
-//! are out. A sorted list is as fast for so few, and a fraction of the code that a
-//! tree is in the wasm.
+//! A map for the few things that are kept in mind: destinations, attempts that are out,
+//! webhooks that this isolate has lately heard of. A sorted list is as fast for so few,
+//! and a fraction of the code that a tree or a hash table is in the wasm.
 
 /// A map of few entries, in the order of their keys.
 #[derive(Clone, Debug)]
-pub(super) struct Few<K, V>(Vec<(K, V)>);
+pub struct Few<K, V>(Vec<(K, V)>);
 
 impl<K, V> Default for Few<K, V> {
     fn default() -> Self {
@@ -17,22 +17,27 @@ impl<K: Ord, V> Few<K, V> {
         self.0.binary_search_by(|(known, _)| known.cmp(key))
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    /// What is there for `key`.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
         let at = self.place(key).ok()?;
         self.0.get(at).map(|(_, value)| value)
     }
 
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let at = self.place(key).ok()?;
         self.0.get_mut(at).map(|(_, value)| value)
     }
 
-    pub(super) fn has(&self, key: &K) -> bool {
+    /// Whether `key` is there.
+    #[must_use]
+    pub fn has(&self, key: &K) -> bool {
         self.place(key).is_ok()
     }
 
     /// Adds or replaces.
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    pub fn insert(&mut self, key: K, value: V) {
         match self.place(&key) {
             Ok(at) => {
                 if let Some((_, known)) = self.0.get_mut(at) {
@@ -43,35 +48,44 @@ impl<K: Ord, V> Few<K, V> {
         }
     }
 
-    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+    /// Takes `key` out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
         let at = self.place(key).ok()?;
         Some(self.0.remove(at).1)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    /// All, in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+    /// All keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
         self.0.iter().map(|(key, _)| key)
     }
 
-    pub(super) fn first(&self) -> Option<&K> {
+    /// The least key.
+    #[must_use]
+    pub fn first(&self) -> Option<&K> {
         self.0.first().map(|(key, _)| key)
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 impl<K: Ord> Few<K, ()> {
     /// Adds keys to a set.
-    pub(super) fn extend(&mut self, keys: impl IntoIterator<Item = K>) {
+    pub fn extend(&mut self, keys: impl IntoIterator<Item = K>) {
         for key in keys {
             self.insert(key, ());
         }
