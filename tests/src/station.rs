@@ -362,7 +362,7 @@ impl Station {
             // An answer alone may be that of another who has taken the port.
             let log = self.log();
             let is_ready = log.get(before..).is_some_and(|log| log.contains(READY));
-            if is_ready && self.client().try_send("GET", "/healthz", &[], &[]).is_ok() {
+            if is_ready && self.client().try_send("GET", "/", &[], &[]).is_ok() {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(50));

@@ -153,7 +153,7 @@ impl World<'_> {
             ..EventQuery::default()
         };
         if let Ok(reply) = self.ask(MailboxRequest::List(query))
-            && !matches!(reply, MailboxReply::Events(_))
+            && !matches!(reply, MailboxReply::Page(_))
         {
             self.accuse(format!("a list came to {reply:?}"));
         }
