@@ -59,6 +59,12 @@ struct Remembered {
     before_refusing: Allowance,
 }
 
+impl Remembered {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now.since(self.at) < MEMORY_TTL
+    }
+}
+
 struct Memory {
     webhooks: Few<WebhookId, Remembered>,
     for_unknown_ids: Allowance,
@@ -79,20 +85,20 @@ pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found 
         let confirmed = known
             .confirmed_at
             .is_some_and(|at| now.since(at) < MEMORY_TTL);
-        (known.webhook.is_none() || now.since(known.at) < MEMORY_TTL)
-            .then(|| (known.webhook.clone(), confirmed))
+        Some((known.webhook.clone(), known.is_fresh(now), confirmed))
     });
-    match remembered {
-        Some((Some(webhook), confirmed)) => {
+    let old = match remembered {
+        Some((Some(webhook), true, confirmed)) => {
             return Found::Known(Known {
                 webhook,
                 fresh: false,
                 confirmed,
             });
         }
-        Some((None, _)) => return Found::Unknown,
-        None => {}
-    }
+        Some((None, ..)) => return Found::Unknown,
+        Some((old, false, _)) => old,
+        None => None,
+    };
     if let Some(webhook) = from_kv(env, id).await {
         let webhook = Rc::new(webhook);
         remember(*id, Some(webhook.clone()), false);
@@ -101,6 +107,18 @@ pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found 
             fresh: false,
             confirmed: false,
         });
+    }
+    if let Some(webhook) = old {
+        // No unknown id. Where nobody can be asked, what is old is good enough to
+        // accept with: the Mailbox knows better.
+        return match load(env, context, id).await {
+            Found::Unavailable => Found::Known(Known {
+                webhook,
+                fresh: false,
+                confirmed: false,
+            }),
+            found => found,
+        };
     }
     if MEMORY.with_borrow_mut(|memory| memory.for_unknown_ids.take(now)) {
         load(env, context, id).await
@@ -128,9 +146,14 @@ pub(crate) async fn load(env: &Env, context: &Context, id: &WebhookId) -> Found 
     match objects::registry(env, &RegistryRequest::Load(*id)).await {
         Ok(RegistryReply::Webhook { webhook, .. }) => {
             // Forgeries make it ask again and again: what it knew is not written again.
+            // What is old may have left KV in the meantime.
+            let now = clock::now();
             let known = MEMORY.with_borrow(|memory| {
-                let known = memory.webhooks.get(id)?.webhook.as_ref()?;
-                Some(known.version)
+                let known = memory
+                    .webhooks
+                    .get(id)
+                    .filter(|known| known.is_fresh(now))?;
+                Some(known.webhook.as_ref()?.version)
             });
             if known != Some(webhook.version) {
                 to_kv(env, context, &webhook);
@@ -173,10 +196,11 @@ pub(crate) fn confirmed(webhook: &Webhook) {
 fn remember(id: WebhookId, webhook: Option<Rc<Webhook>>, confirmed: bool) {
     let at = clock::now();
     MEMORY.with_borrow_mut(|memory| {
-        if memory.webhooks.len() >= MEMORY_SIZE {
+        let known = memory.webhooks.remove(&id);
+        if known.is_none() && memory.webhooks.len() >= MEMORY_SIZE {
             memory.webhooks = Few::default();
         }
-        let before_refusing = memory.webhooks.remove(&id).map_or_else(
+        let before_refusing = known.map_or_else(
             || Allowance::new(BEFORE_REFUSING, at),
             |known| known.before_refusing,
         );

@@ -7,6 +7,7 @@ use tram_core::{
     delivery::{Answer, Failure, Job, Response, Verdict},
     destination_url::Station,
     providers,
+    refusals::mask_echoes,
     relay::{self, Outgoing},
     webhook::Webhook,
 };
@@ -25,7 +26,7 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
     let credentials: Vec<&str> = providers::all_credential_headers().collect();
     let started_at = clock::now();
     let version = env!("CARGO_PKG_VERSION");
-    let result = match relay::outgoing(
+    let outgoing = relay::outgoing(
         webhook,
         destination,
         job,
@@ -33,9 +34,10 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         station,
         version,
         started_at,
-    ) {
-        Ok(outgoing) => send(&outgoing).await,
-        Err(why) => Err(Failure::Forbidden(why)),
+    );
+    let result = match &outgoing {
+        Ok(outgoing) => send(outgoing).await,
+        Err(why) => Err(Failure::Forbidden(why.clone())),
     };
     let ended_at = clock::now();
     let duration_ms = u64::try_from(ended_at.since(started_at).as_millis()).unwrap_or(u64::MAX);
@@ -44,7 +46,14 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         duration_ms,
         result,
     };
-    let verdict = relay::judge(destination, job.number, response, ended_at);
+    let mut verdict = relay::judge(destination, job.number, response, ended_at);
+    if let Ok(outgoing) = &outgoing {
+        mask_echoes(
+            webhook,
+            &outgoing.headers,
+            &mut verdict.attempt.response_body,
+        );
+    }
     log::write(tram_core::log::attempt(
         job.event.id,
         &webhook.provider,

@@ -61,7 +61,7 @@ pub(crate) fn note(env: &Env, context: &Context, webhook: &WebhookId, shard: u8)
 
 fn remember(key: (WebhookId, u8), next: i64) {
     NOTED.with_borrow_mut(|noted| {
-        if noted.len() >= REMEMBERED {
+        if noted.len() >= REMEMBERED && !noted.has(&key) {
             *noted = Few::default();
         }
         noted.insert(key, next);

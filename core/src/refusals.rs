@@ -10,8 +10,8 @@ mod redact;
 #[cfg(test)]
 mod tests;
 
-pub use redact::event as mask_event;
 pub(crate) use redact::of_event;
+pub use redact::{echoes as mask_echoes, event as mask_event};
 
 use crate::{
     headers::Headers,

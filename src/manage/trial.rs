@@ -2,7 +2,7 @@
 //! and tells what came of them.
 
 use super::{Answer, Failed, Manager, unexpected, webhook_id};
-use crate::{answers, clock, join, objects, outbound, station};
+use crate::{answers, clock, join, objects, outbound, rounds, station};
 use std::rc::Rc;
 use tram_core::{
     delivery::{Job, StoredEvent},
@@ -80,6 +80,8 @@ impl Manager<'_> {
         let key = accept.events.first().map(|event| event.key);
         let shard = shard_of(&key.unwrap_or_default(), webhook.shards);
         let mut configured = false;
+        // What is stored there is pruned when its time comes.
+        rounds::note(self.env, self.context, &webhook.id, shard);
         loop {
             let route = objects::TRIAL;
             match objects::accept(self.env, &webhook.id, shard, route, accept).await? {

@@ -318,3 +318,20 @@ fn forgeries_do_not_write_what_kv_holds_already() {
     });
     assert_eq!(written(), before + 1);
 }
+
+#[test]
+fn without_kv_what_is_known_is_received_also_when_it_is_old_news() {
+    // More than the ids that an isolate asks for without knowing them.
+    const WEBHOOKS: usize = 60;
+    let (station, origin) = (Station::builder().without_kv().start(), Origin::start());
+    let webhooks: Vec<_> = (0..WEBHOOKS)
+        .map(|_| station.casso_webhook(&origin))
+        .collect();
+    // As long as an isolate believes what it knows.
+    std::thread::sleep(std::time::Duration::from_secs(61));
+    for webhook in &webhooks {
+        station
+            .post_transactions(webhook, &[1])
+            .assert_taken("accepted");
+    }
+}

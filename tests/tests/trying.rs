@@ -217,3 +217,46 @@ fn after_a_rotation_both_secrets_sign_until_the_grace_is_over() {
         )
         .assert_problem(404, "webhook_not_found");
 }
+
+#[test]
+fn what_an_origin_repeats_of_a_credential_is_not_shown() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    origin.answer_with(|request| {
+        let echo: serde_json::Map<_, _> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
+        Reply::json(&json!({ "you_sent": echo }))
+    });
+    let secret = "the-shop-s-key-0123456789";
+    let webhook = station.create_webhook(&json!({
+        "provider": "casso", "secret": secret,
+        "destinations": [{"url": origin.url("/"), "headers": {"authorization": "Bearer of-the-shop-itself"}}],
+    }));
+    let trial = try_out(&station, &webhook);
+    let id = trial["event_id"].as_str().unwrap();
+    let list = format!("/events?webhook_id={}&include=attempts", webhook.id);
+    let list = station.api_expecting(200, "GET", &list, None);
+    for shown in [&trial, &station.event(id), &list] {
+        let shown = shown.to_string();
+        assert!(shown.contains("you_sent"), "{shown}");
+        assert!(
+            !shown.contains(secret) && !shown.contains("of-the-shop-itself"),
+            "{shown}"
+        );
+    }
+    assert_eq!(origin.received()[0].header("secure-token"), Some(secret));
+}
+
+#[test]
+fn what_a_trial_has_stored_is_visited_like_anything_else() {
+    let (station, origin) = (Station::start(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    try_out(&station, &webhook);
+    // Noted beside the answer.
+    std::thread::sleep(Duration::from_millis(500));
+    station.kill();
+    let registry = &station.objects_on_disk("Registry")[0];
+    assert_eq!(registry.number("SELECT count(*) FROM visits"), 1);
+}

@@ -5,6 +5,7 @@
 //! at every destination: nothing is tried again by itself, and one whose attempts were
 //! never reported says so. Neither health nor figures of a destination follow from it.
 
+use super::view::AttemptView;
 use super::{
     Mailbox, MailboxError,
     accept::insert,
@@ -112,9 +113,9 @@ impl Mailbox {
     ) -> Result<MailboxReply, MailboxError> {
         let report: Deliveries =
             own_json::read(report).map_err(|_| MailboxError::unreadable("a trial"))?;
-        db.atomically(|| {
+        let stored = db.atomically(|| -> Result<bool, MailboxError> {
             let Some(mut deliveries) = Deliveries::load(db, event)? else {
-                return Ok(());
+                return Ok(false);
             };
             for outcome in &report.0 {
                 if let Some(record) = deliveries.get_mut(outcome.destination)
@@ -124,31 +125,36 @@ impl Mailbox {
                     record.set(outcome.state, outcome.history());
                 }
             }
-            deliveries.save(db, event)
+            deliveries.save(db, event)?;
+            Ok(true)
         })?;
-        let Some(view) = self.get(db, event)? else {
+        let Some(config) = self.config.as_ref().filter(|_| stored) else {
             return Ok(MailboxReply::NotFound);
         };
+        // What it came to, whatever became of the event meanwhile.
+        let tried = report.0.iter().flat_map(|outcome| {
+            let configured = config.destinations.iter();
+            let mut known = configured.filter(|known| known.id == outcome.destination);
+            let url = known.next().map_or("", |known| known.url.as_str());
+            let attempts = outcome.history().attempts.into_iter();
+            attempts.map(move |attempt| {
+                let attempt = AttemptView::from(attempt);
+                Tried {
+                    destination_id: outcome.destination,
+                    url: url.to_owned(),
+                    status: outcome.state.status(),
+                    number: attempt.number,
+                    started_at: attempt.started_at,
+                    duration_ms: attempt.duration_ms,
+                    status_code: attempt.status_code,
+                    error: attempt.error,
+                    response_body: attempt.response_body,
+                }
+            })
+        });
         let trial = Trial {
-            event_id: view.id.to_string(),
-            attempts: view
-                .deliveries
-                .unwrap_or_default()
-                .into_iter()
-                .flat_map(|delivery| {
-                    delivery.attempts.into_iter().map(move |attempt| Tried {
-                        destination_id: delivery.destination_id,
-                        url: delivery.url.clone(),
-                        status: delivery.status,
-                        number: attempt.number,
-                        started_at: attempt.started_at,
-                        duration_ms: attempt.duration_ms,
-                        status_code: attempt.status_code,
-                        error: attempt.error,
-                        response_body: attempt.response_body,
-                    })
-                })
-                .collect(),
+            event_id: Self::event_id(config, self.shard, event).to_string(),
+            attempts: tried.collect(),
         };
         own_json::write(&trial)
             .map(MailboxReply::Event)

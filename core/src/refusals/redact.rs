@@ -111,12 +111,55 @@ pub fn event(webhook: &Webhook, mut shown: String) -> String {
             look(Some(name.to_owned()));
         }
     }
+    // What stands before them is the station's own. (Within a text the quotes would be
+    // escaped.)
+    let Some(at) = shown.find(",\"headers\":{") else {
+        return shown;
+    };
+    let mut rest = shown.split_off(at);
     for secret in secrets {
         // As a text of its own: within another its quotes would be escaped.
         let written = serde_json::to_string(&secret).unwrap_or_default();
-        shown = shown.replace(&written, "\"***\"");
+        rest = rest.replace(&written, "\"***\"");
     }
+    shown.push_str(&rest);
     shown
+}
+
+/// Takes out of an answer's text what was sent along as a credential: an origin that
+/// repeats the request it got would have it stored and shown.
+pub fn echoes(webhook: &Webhook, sent: &[(String, String)], answer: &mut String) {
+    if answer.is_empty() {
+        return;
+    }
+    for (name, value) in sent {
+        let secretive = || SECRETIVE.iter().any(|word| name.contains(word));
+        if !carries_credential(&webhook.settings, name) && !secretive() {
+            continue;
+        }
+        // Whole, and without the name of a scheme before it.
+        let bare = value.rsplit(' ').next().unwrap_or_default();
+        for secret in [value.as_str(), bare] {
+            if secret.len() < MOST_IN_COMMON {
+                continue;
+            }
+            if answer.contains(secret) {
+                *answer = answer.replace(secret, MASKED);
+            }
+            // Cut off where the answer is.
+            let mut ends = secret.char_indices().rev().map(|(at, _)| at);
+            let cut = ends.find_map(|at| {
+                let part = secret
+                    .get(..at)
+                    .filter(|part| part.len() >= MOST_IN_COMMON)?;
+                answer.strip_suffix(part).map(str::len)
+            });
+            if let Some(cut) = cut {
+                answer.truncate(cut);
+                answer.push_str(MASKED);
+            }
+        }
+    }
 }
 
 /// A text clipped after so many bytes, or masked where it says something of a secret.

@@ -275,3 +275,54 @@ fn an_event_shows_no_secret_among_its_headers_nor_in_its_query() {
         assert_eq!(mask_event(&webhook, text.clone()), text);
     }
 }
+
+#[test]
+fn what_was_sent_as_a_credential_is_taken_out_of_an_answer_that_repeats_it() {
+    let webhook = crate::testing::samples::webhook(1);
+    let sent: Vec<(String, String)> = [
+        ("secure-token", "the-shop-s-key-0123456789"),
+        ("authorization", "Apikey another-key-987654"),
+        ("x-api-key", "short"),
+        ("content-type", "application/json"),
+        ("x-from", "a harmless text that is long"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    for (answer, shown) in [
+        ("", ""),
+        (r#"{"success":true}"#, r#"{"success":true}"#),
+        (
+            r#"{"Secure-Token":"the-shop-s-key-0123456789","n":1}"#,
+            r#"{"Secure-Token":"***","n":1}"#,
+        ),
+        (
+            "Apikey another-key-987654 twice another-key-987654",
+            "*** twice ***",
+        ),
+        ("cut off: the-shop-s-key-01234", "cut off: ***"),
+        ("cut off: the-sho", "cut off: the-sho"),
+        ("cut off: another-key", "cut off: ***"),
+        (
+            "short application/json a harmless text that is long",
+            "short application/json a harmless text that is long",
+        ),
+        ("chữ có dấu the-shop-s-key-0123456789 ế", "chữ có dấu *** ế"),
+    ] {
+        let mut answer = answer.to_owned();
+        super::mask_echoes(&webhook, &sent, &mut answer);
+        assert_eq!(answer, shown);
+    }
+}
+
+#[test]
+fn masking_an_event_leaves_what_is_the_station_s_own() {
+    let webhook = Webhook {
+        secrets: vec![Secret::new("casso".into())],
+        ..crate::testing::samples::webhook(1)
+    };
+    let text = r#"{"id":"evt_1","provider":"casso","summary":{},"headers":{"x":"casso","casso":"y"},"query":"","body":"casso"}"#;
+    let shown = mask_event(&webhook, text.to_owned());
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["provider"], "casso");
+    assert_eq!(shown["headers"]["x"], "***");
+}

@@ -107,7 +107,13 @@ fn what_was_sent_again_or_has_gone_in_the_meantime_is_left_alone() {
     rig.mailbox
         .resend(&rig.db, id.sequence, Some(second), rig.now)
         .unwrap();
-    end(&mut rig, id, &[(0, 200), (1, 503)]);
+    let MailboxReply::Event(told) = end(&mut rig, id, &[(0, 200), (1, 503)]) else {
+        panic!()
+    };
+    // Told is what the trial came to, not what the event is by now.
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["attempts"][1]["status_code"], 503);
+    assert_eq!(told["attempts"][1]["status"], "failed");
     assert_eq!(states(&rig, id)[1], (Status::Pending, 0));
     assert_eq!(rig.run_all(200), 1);
     // A report that comes twice, or of what is not there, changes nothing.
