@@ -12,7 +12,8 @@ extern "C" {
     fn asset(env: &Env, url: &str) -> js_sys::Promise;
 }
 
-/// The asset at this URL, a text.
+/// The asset of this URL, a text: the file in `assets` that stands at its path, with
+/// `.json` where that has none.
 ///
 /// # Errors
 /// 503 when it cannot be read.

@@ -1,9 +1,9 @@
 //! Reading bodies without trusting their length. The reading itself is the platform's,
 //! in `body.js`: no byte of wasm.
 
+use crate::thrown::Thrown;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
-    Result,
     js_sys::{Promise, Uint8Array, futures::JsFuture},
     web_sys,
 };
@@ -31,7 +31,7 @@ extern "C" {
 ///
 /// # Errors
 /// When the sender breaks off.
-pub(crate) async fn read(request: &web_sys::Request, limit: usize) -> Result<Body> {
+pub(crate) async fn read(request: &web_sys::Request, limit: usize) -> Result<Body, Thrown> {
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     let read = JsFuture::from(read_body(request, limit)).await?;
     Ok(bytes(&read).map_or(Body::TooLarge, Body::Whole))

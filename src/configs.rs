@@ -5,7 +5,7 @@
 //! refuses an older version than it knows. It is never good enough to refuse
 //! with: before a refusal the Registry is asked, at a bounded rate.
 
-use crate::{clock, kv::Kv, log, objects};
+use crate::{clock, join, kv::Kv, log, objects};
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use tram_core::{
     allowance::{Allowance, BEFORE_REFUSING, FOR_UNKNOWN_IDS},
@@ -232,7 +232,7 @@ fn to_kv(env: &Env, context: &Context, webhook: &Webhook) {
         return;
     };
     let key = kv_key(&webhook.id);
-    context.wait_until(async move {
+    join::aside(context, async move {
         // A failure leaves an older version or none: both are recognised.
         kv.put(&key, &text, KV_TTL_SECONDS).await;
     });
@@ -243,7 +243,7 @@ pub(crate) fn forget(env: &Env, context: &Context, id: &WebhookId) {
     remember(*id, None, true);
     let Some(kv) = Kv::of(env) else { return };
     let key = kv_key(id);
-    context.wait_until(async move {
+    join::aside(context, async move {
         if let Err(error) = kv.delete(&key).await {
             log::trouble(format_args!(
                 "configuration left in KV until it expires: {error}"

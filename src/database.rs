@@ -1,13 +1,17 @@
 //! The object's SQLite behind the core's [`Database`] trait. A shim: it decides
 //! nothing.
 
+use crate::thrown::Thrown;
 use std::cell::Cell;
 use tram_core::{
     database::{Database, DatabaseError, Row, Value},
     time::Timestamp,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{State, js_sys};
+use worker::{
+    State,
+    js_sys::{self, futures::JsFuture},
+};
 
 #[wasm_bindgen]
 extern "C" {
@@ -24,6 +28,9 @@ extern "C" {
 
     #[wasm_bindgen(method, catch, js_name = setAlarm)]
     fn set_alarm(this: &ObjectStorage, at_millis: f64) -> Result<js_sys::Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = getAlarm)]
+    fn get_alarm(this: &ObjectStorage) -> Result<js_sys::Promise, JsValue>;
 }
 
 #[wasm_bindgen(module = "/src/sql.js")]
@@ -48,6 +55,20 @@ impl SqlDatabase {
             written: Cell::new(0),
             read: Cell::new(0),
         }
+    }
+
+    /// When the alarm is to fire, if one is set.
+    ///
+    /// # Errors
+    /// When the runtime does not say.
+    #[allow(dead_code, reason = "the Worker that runs the SQL suite never asks")]
+    pub(crate) async fn alarm(&self) -> Result<Option<Timestamp>, Thrown> {
+        let set = JsFuture::from(self.storage.get_alarm()?).await?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a whole number far below 2^53"
+        )]
+        Ok(set.as_f64().map(|at| Timestamp::from_millis(at as i64)))
     }
 
     /// Rows written so far as the platform bills them, alarms included.
@@ -76,7 +97,7 @@ fn millis(at: Timestamp) -> f64 {
 }
 
 fn thrown(error: JsValue) -> DatabaseError {
-    DatabaseError::failed(worker::Error::from(error).to_string())
+    DatabaseError::failed(Thrown::from(error).0)
 }
 
 /// What goes before a value in `sql.js`.

@@ -5,7 +5,7 @@
 //! only costs a call to the Mailbox.
 
 use crate::{
-    clock,
+    clock, join,
     kv::Kv,
     log,
     objects::{self, CallError},
@@ -127,7 +127,7 @@ pub(crate) fn seen(env: &Env, context: &Context, webhook: &Webhook, event: &NewE
     let Some(kv) = Kv::of(env) else { return };
     let (name, value) = (marker(&event.key), value(event));
     let ttl = webhook.dedupe_days.saturating_mul(86_400);
-    context.wait_until(async move {
+    join::aside(context, async move {
         kv.put(&name, &value, ttl).await;
     });
 }

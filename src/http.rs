@@ -2,11 +2,10 @@
 //! would be a dozen times. The SDK's own types do the latter, and bring what is not
 //! needed here into the wasm.
 
-use std::error::Error;
+use crate::thrown::Thrown;
 use tram_core::{headers::Headers, request_url::RequestUrl};
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
-    FromRequest, IntoResponse,
     js_sys::{Uint8Array, futures::JsFuture},
     web_sys,
 };
@@ -19,11 +18,7 @@ extern "C" {
 
     /// See there.
     #[wasm_bindgen(catch, js_name = respond)]
-    fn make(
-        status: u16,
-        fields: &str,
-        body: &[u8],
-    ) -> Result<web_sys::Response, wasm_bindgen::JsValue>;
+    fn make(status: u16, fields: &str, body: &[u8]) -> Result<web_sys::Response, JsValue>;
 }
 
 /// A request, its body unread.
@@ -50,8 +45,8 @@ impl Request {
     }
 }
 
-impl FromRequest for Request {
-    fn from_raw(raw: web_sys::Request) -> Result<Self, impl Into<Box<dyn Error>>> {
+impl From<web_sys::Request> for Request {
+    fn from(raw: web_sys::Request) -> Self {
         let head = read_head(&raw);
         let mut lines = head.split('\n');
         let mut line = || lines.next().unwrap_or_default().to_owned();
@@ -60,12 +55,12 @@ impl FromRequest for Request {
         while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
             headers.push(name, value);
         }
-        Ok::<_, worker::Error>(Self {
+        Self {
             raw,
             method,
             url,
             headers,
-        })
+        }
     }
 }
 
@@ -81,7 +76,7 @@ impl Response {
     ///
     /// # Errors
     /// When the runtime does not take a header field.
-    pub(crate) fn into_runtime(self) -> worker::Result<web_sys::Response> {
+    pub(crate) fn into_runtime(self) -> Result<web_sys::Response, Thrown> {
         Ok(make(self.status, &lines(self.headers.iter()), &self.body)?)
     }
 }
@@ -90,7 +85,7 @@ impl Response {
 ///
 /// # Errors
 /// When it broke off.
-pub(crate) async fn read_message(request: &web_sys::Request) -> worker::Result<(String, Vec<u8>)> {
+pub(crate) async fn read_message(request: &web_sys::Request) -> Result<(String, Vec<u8>), Thrown> {
     let url = request.url();
     let path = RequestUrl::split(&url)
         .map_or("", |url| url.path)
@@ -103,12 +98,12 @@ pub(crate) async fn read_message(request: &web_sys::Request) -> worker::Result<(
 ///
 /// # Errors
 /// Never, for all that is known.
-pub(crate) fn message(answer: Result<Vec<u8>, ()>) -> worker::Result<web_sys::Response> {
+pub(crate) fn message(answer: Result<Vec<u8>, ()>) -> Result<web_sys::Response, JsValue> {
     let (status, body) = match answer {
         Ok(bytes) => (200, bytes),
         Err(()) => (500, Vec::new()),
     };
-    Ok(make(status, "", &body)?)
+    make(status, "", &body)
 }
 
 /// Names and values of header fields, a line each. None of them holds a line end.
@@ -119,10 +114,4 @@ pub(crate) fn lines<N: AsRef<str>>(fields: impl Iterator<Item = (N, N)>) -> Stri
         lines.extend([separator, name.as_ref(), "\n", value.as_ref()]);
     }
     lines
-}
-
-impl IntoResponse for Response {
-    fn into_raw(self) -> Result<web_sys::Response, impl Into<Box<dyn Error>>> {
-        self.into_runtime()
-    }
 }

@@ -1,5 +1,6 @@
-//! Several things at once. One loop for all kinds of them: the library's would be
-//! compiled again for each, queue and all, and here they are a few dozen at most.
+//! Several things at once, and things beside an answer. One loop for all kinds of them: the
+//! library's would be compiled again for each, queue and all, and here they are a few dozen
+//! at most.
 
 use std::{
     cell::RefCell,
@@ -7,6 +8,7 @@ use std::{
     pin::Pin,
     task::Poll,
 };
+use worker::Context;
 
 /// One of several things.
 pub(crate) type Part<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -62,4 +64,11 @@ pub(crate) async fn first<T>(parts: &mut Vec<Part<'_, T>>) -> Option<T> {
         }
     })
     .await
+}
+
+/// Has `work` done beside the answer, and after it.
+pub(crate) fn aside(context: &Context, work: impl Future<Output = ()> + 'static) {
+    // Boxed: for each kind of work the SDK would be compiled again.
+    let work: Part<'static, ()> = Box::pin(work);
+    context.wait_until(work);
 }

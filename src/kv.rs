@@ -1,9 +1,10 @@
 //! KV, as far as it is used. The SDK's binding brings a writer of JavaScript objects
 //! into the wasm, for one option of one call.
 
+use crate::thrown::Thrown;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{
-    Env, Result,
+    Env,
     js_sys::{Object, Promise, Reflect, futures::JsFuture},
 };
 
@@ -12,18 +13,14 @@ extern "C" {
     type Namespace;
 
     #[wasm_bindgen(method, catch)]
-    fn get(this: &Namespace, key: &str) -> std::result::Result<Promise, JsValue>;
+    fn get(this: &Namespace, key: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    fn put(
-        this: &Namespace,
-        key: &str,
-        value: &str,
-        options: &JsValue,
-    ) -> std::result::Result<Promise, JsValue>;
+    fn put(this: &Namespace, key: &str, value: &str, options: &JsValue)
+    -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    fn delete(this: &Namespace, key: &str) -> std::result::Result<Promise, JsValue>;
+    fn delete(this: &Namespace, key: &str) -> Result<Promise, JsValue>;
 }
 
 /// The station's namespace.
@@ -58,7 +55,7 @@ impl Kv {
     ///
     /// # Errors
     /// When it may still be there.
-    pub(crate) async fn delete(&self, key: &str) -> Result<()> {
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), Thrown> {
         JsFuture::from(self.0.delete(key)?).await?;
         Ok(())
     }

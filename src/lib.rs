@@ -23,13 +23,15 @@ mod rounds;
 mod signal;
 mod station;
 mod tallies;
+mod thrown;
 
 pub use mailbox_object::Mailbox;
 pub use registry_object::Registry;
 
 use http::{Request, Response};
 use tram_core::problem::Problem;
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{Context, Env, web_sys, worker_sys};
 
 /// The body of `GET /healthz`.
 const HEALTHY: &str = concat!(
@@ -38,21 +40,33 @@ const HEALTHY: &str = concat!(
     r#""}"#
 );
 
+// What the SDK's `event` writes, without its requests, answers and errors.
 /// Every request that reaches the Worker.
 ///
 /// # Errors
-/// None: what cannot be done is answered with a problem.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
-    let raw = Clone::clone(&request.raw);
-    let response = answer(request, &env, &context).await;
+/// None, for all that is known: what cannot be done is answered with a problem.
+#[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures, js_sys = worker::js_sys)]
+pub async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: worker_sys::Context,
+) -> Result<web_sys::Response, JsValue> {
+    let raw = Clone::clone(&request);
+    let response = answer(request.into(), &env, &Context::new(context)).await;
     body::drain(raw).await;
-    Ok(response)
+    response.into_runtime().or_else(|trouble| {
+        log::trouble(format_args!("an answer could not be made: {trouble}"));
+        http::message(Err(()))
+    })
 }
 
 /// The Cron Trigger, every hour.
-#[event(scheduled)]
-pub async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+#[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures, js_sys = worker::js_sys)]
+pub async fn scheduled(
+    _event: worker_sys::ScheduledEvent,
+    env: Env,
+    _context: worker_sys::ScheduleContext,
+) {
     rounds::make(&env).await;
 }
 

@@ -8,6 +8,7 @@
 
 use crate::{
     clock, database::SqlDatabase, http, join, log, objects, outbound, signal::Signal, station,
+    thrown::Thrown,
 };
 use futures_util::future::{self, Either};
 use std::{cell::RefCell, collections::VecDeque, pin::pin, time::Duration};
@@ -35,7 +36,6 @@ const LAST_RESORT: Duration = Duration::from_secs(30);
 pub struct Mailbox {
     env: Env,
     database: SqlDatabase,
-    state: State,
     core: RefCell<Option<Core>>,
     to_tell: RefCell<VecDeque<Alert>>,
     wake: Signal,
@@ -55,7 +55,7 @@ enum Trouble {
     #[error(transparent)]
     Core(#[from] MailboxError),
     #[error("the runtime failed: {0}")]
-    Runtime(#[from] worker::Error),
+    Runtime(#[from] Thrown),
     #[error("a message could not be read or written: {0}")]
     Message(#[from] NotUnderstood),
     #[error("the object was called while it was busy with itself")]
@@ -68,11 +68,9 @@ enum Trouble {
 impl Mailbox {
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
-        let state = State::from(state);
         Self {
             env,
-            database: SqlDatabase::new(&state),
-            state,
+            database: SqlDatabase::new(&State::from(state)),
             core: RefCell::new(None),
             to_tell: RefCell::default(),
             wake: Signal::default(),
@@ -83,7 +81,7 @@ impl Mailbox {
         let answer = self.answer(&request).await.map_err(|trouble| {
             log::trouble(format_args!("mailbox: {trouble}"));
         });
-        Ok(http::message(answer)?)
+        http::message(answer)
     }
 
     /// Never throws: the platform deletes an alarm that has thrown seven times.
@@ -132,12 +130,7 @@ impl Mailbox {
         if self.core.try_borrow().map_err(|_| Trouble::Busy)?.is_some() {
             return Ok(false);
         }
-        let armed = self
-            .state
-            .storage()
-            .get_alarm()
-            .await?
-            .map(Timestamp::from_millis);
+        let armed = self.database.alarm().await?;
         let mut core = self.core.try_borrow_mut().map_err(|_| Trouble::Busy)?;
         // Another request may have opened it while this one waited.
         let opens = core.is_none();

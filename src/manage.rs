@@ -19,7 +19,7 @@ use tram_core::{
     ids::{EventId, WebhookId},
     messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, Reveal, Write},
     problem::{FieldError, Problem},
-    providers, query,
+    query,
     registry::{self, view},
     token,
     webhook::Webhook,
@@ -100,16 +100,12 @@ impl Manager<'_> {
     async fn route(&mut self, parts: &[&str]) -> Answer {
         let method = self.request.method.clone();
         // What providers there are is no secret, nor what can be asked.
-        if let [public @ ("providers" | "openapi.json")] = parts {
+        if let ["providers" | "openapi.json"] = parts {
             if method != "GET" {
                 return Err(Problem::method_not_allowed(&["GET"]).into());
             }
             query::none(self.query())?;
-            let text = if *public == "providers" {
-                view::providers_json(providers::ALL)
-            } else {
-                assets::text(self.env, &self.request.url).await?
-            };
+            let text = assets::text(self.env, &self.request.url).await?;
             return Ok(answers::json_text(200, text));
         }
         token::authorise(

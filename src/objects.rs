@@ -1,6 +1,7 @@
 //! Calling the objects: bytes there, bytes back, tried again once where the
 //! platform says that helps.
 
+use crate::thrown::Thrown;
 use serde::{Serialize, de::DeserializeOwned};
 use tram_core::{
     ids::WebhookId,
@@ -12,7 +13,7 @@ use tram_core::{
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{
-    Env, Error,
+    Env,
     js_sys::{Promise, Uint8Array, futures::JsFuture},
 };
 
@@ -28,19 +29,13 @@ pub(crate) const ASK: &str = "/ask";
 pub(crate) enum CallError {
     /// The platform could not reach it, or it failed.
     #[error("the object could not be reached: {0}")]
-    Unreachable(Error),
+    Unreachable(#[from] Thrown),
     /// It answered that it failed.
     #[error("the object failed with status {0}")]
     Failed(u16),
     /// Its answer was not understood.
     #[error("the object's answer was not understood: {0}")]
     Garbled(NotUnderstood),
-}
-
-impl From<Error> for CallError {
-    fn from(error: Error) -> Self {
-        Self::Unreachable(error)
-    }
 }
 
 /// The name of the object that is this shard.
@@ -73,7 +68,7 @@ pub(crate) async fn accept_beside_glance(
     let name = mailbox_name(webhook, shard);
     let bytes = accept.to_bytes().map_err(CallError::Garbled)?;
     let sending = send_beside(env, &name, ACCEPT, bytes.as_slice().into(), key, value);
-    let answer = JsFuture::from(sending).await.map_err(Error::from)?;
+    let answer = JsFuture::from(sending).await.map_err(Thrown::from)?;
     if answer.is_null() {
         return Ok(None);
     }
@@ -150,7 +145,7 @@ async fn call(
     bytes: &[u8],
 ) -> Result<Vec<u8>, CallError> {
     let sending = send(env, binding, name, path, Uint8Array::from(bytes));
-    bytes_of(JsFuture::from(sending).await.map_err(Error::from)?)
+    bytes_of(JsFuture::from(sending).await.map_err(Thrown::from)?)
 }
 
 fn bytes_of(answer: JsValue) -> Result<Vec<u8>, CallError> {

@@ -1,7 +1,7 @@
 //! One request to an origin: performs what the core has decided, within the
 //! destination's time, and reports what came of it.
 
-use crate::{clock, http, log};
+use crate::{clock, http, log, thrown::Thrown};
 use tram_core::{
     alert::{Alert, TRIES_AFTER},
     delivery::{Answer, Failure, Job, Response, Verdict},
@@ -130,7 +130,7 @@ async fn send(outgoing: &Outgoing<'_>) -> Result<Answer, Failure> {
     );
     let exchanged: Exchanged = match JsFuture::from(exchanging).await {
         Ok(exchanged) => exchanged.unchecked_into(),
-        Err(error) => return Err(Failure::Connection(worker::Error::from(error).to_string())),
+        Err(error) => return Err(Failure::Connection(Thrown::from(error).0)),
     };
     let failure = if exchanged.late() {
         Some(Failure::Timeout)

@@ -2,7 +2,7 @@
 //! of them, when they are written, and what of them is shown.
 
 use crate::{
-    clock, log,
+    clock, join, log,
     objects::{self, CallError},
 };
 use std::{cell::RefCell, rc::Rc};
@@ -56,7 +56,7 @@ pub(crate) fn keep(env: &Env, context: &Context, seen: Seen, problem: &Problem) 
         return;
     };
     let env = env.clone();
-    context.wait_until(async move {
+    join::aside(context, async move {
         if !wait.is_zero() {
             Delay::from(wait).await;
         }

@@ -3,7 +3,7 @@
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
-use crate::{clock, database::SqlDatabase, http, join, log, objects};
+use crate::{clock, database::SqlDatabase, http, join, log, objects, thrown::Thrown};
 use std::cell::RefCell;
 use tram_core::{
     ids::WebhookId,
@@ -55,7 +55,7 @@ enum Trouble {
     #[error("the database failed: {0}")]
     Database(#[from] tram_core::database::DatabaseError),
     #[error("the runtime failed: {0}")]
-    Runtime(#[from] worker::Error),
+    Runtime(#[from] Thrown),
     #[error("a message could not be read or written: {0}")]
     Message(#[from] NotUnderstood),
     #[error("no random bytes: {0}")]
@@ -81,7 +81,7 @@ impl Registry {
         let answer = self.answer(&request).await.map_err(|trouble| {
             log::trouble(format_args!("registry: {trouble}"));
         });
-        Ok(http::message(answer)?)
+        http::message(answer)
     }
 
     /// Never throws; what could not be pushed stays armed.

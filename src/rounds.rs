@@ -2,7 +2,7 @@
 //! which visits them. An alarm that the platform has lost is so repaired without
 //! traffic, and what is over its time is pruned.
 
-use crate::{clock, log, objects};
+use crate::{clock, join, log, objects};
 use std::cell::RefCell;
 use tram_core::{
     few::Few,
@@ -44,7 +44,7 @@ pub(crate) fn note(env: &Env, context: &Context, webhook: &WebhookId, shard: u8)
         .saturating_add(offset);
     remember(key, next);
     let env = env.clone();
-    context.wait_until(async move {
+    join::aside(context, async move {
         let (webhook, shard) = key;
         match objects::registry(&env, &RegistryRequest::Note { webhook, shard }).await {
             Ok(RegistryReply::Done) => {}

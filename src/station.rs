@@ -1,11 +1,11 @@
 //! What the operator has set for the whole station: variables and secrets.
 
 use tram_core::{destination_url::Station, receive, request_url::RequestUrl};
-use worker::Env;
+use worker::{Env, js_sys::Reflect};
 
 /// The variable or secret of that name, when it is set and not empty.
 pub(crate) fn variable(env: &Env, name: &str) -> Option<String> {
-    let value = env.var(name).ok()?.to_string();
+    let value = Reflect::get(env, &name.into()).ok()?.as_string()?;
     (!value.is_empty()).then_some(value)
 }
 

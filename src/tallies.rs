@@ -45,7 +45,7 @@ pub(crate) fn add(env: &Env, context: &Context, webhook: WebhookId, tally: Tally
         return;
     }
     let env = env.clone();
-    context.wait_until(async move {
+    join::aside(context, async move {
         Delay::from(GATHERED).await;
         flush(&env, &webhook).await;
     });

@@ -7,6 +7,7 @@
 
 pub mod alert;
 pub mod allowance;
+mod base64;
 pub mod canonical_json;
 pub mod cors;
 pub mod database;

@@ -9,17 +9,11 @@
 //! signature, an empty one and an empty key never prove anything.
 
 use crate::{
+    base64::{self, Spelling},
     inbound::Refusal,
     secret::Secret,
     time::Timestamp,
     webhook::{Algorithm, Encoding},
-};
-use base64::{
-    Engine as _, alphabet,
-    engine::{
-        DecodePaddingMode,
-        general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD},
-    },
 };
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
@@ -28,16 +22,6 @@ use subtle::ConstantTimeEq;
 
 /// What stands before the base64 of a Standard Webhooks secret.
 pub const WHSEC: &str = "whsec_";
-
-/// Secrets are pasted by people and made by many libraries, which neither agree on
-/// padding nor on the unused bits of the last letter. Presented *signatures* are
-/// read exactly, by [`decode`].
-const SECRET_BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// SHA-256.
 #[must_use]
@@ -99,7 +83,7 @@ pub fn decode(encoding: Encoding, text: &str) -> Option<Vec<u8>> {
             hex::decode_to_slice(text, &mut bytes).ok()?;
             bytes
         }
-        Encoding::Base64 => STANDARD.decode(text).ok()?,
+        Encoding::Base64 => base64::decode(text, Spelling::Canonical)?,
     };
     (!bytes.is_empty()).then_some(bytes)
 }
@@ -124,7 +108,7 @@ pub fn decode_leniently(text: &str) -> Option<(Encoding, Vec<u8>)> {
                 other => other,
             })
             .collect();
-        let bytes = SECRET_BASE64.decode(standard.as_str()).ok();
+        let bytes = base64::decode(&standard, Spelling::Any);
         let bytes = bytes.filter(is_whole)?;
         Some((Encoding::Base64, bytes))
     })
@@ -135,21 +119,22 @@ pub fn decode_leniently(text: &str) -> Option<(Encoding, Vec<u8>)> {
 pub fn encode(encoding: Encoding, bytes: &[u8]) -> String {
     match encoding {
         Encoding::Hex => hex::encode(bytes),
-        Encoding::Base64 => STANDARD.encode(bytes),
+        Encoding::Base64 => base64::encode(bytes),
     }
 }
 
 /// The key behind a `whsec_…` secret: its base64, decoded. As in the libraries of
 /// the specification, the prefix may be missing. `None` when nothing can be
 /// decoded: such a secret never proves anything.
+///
+/// Secrets are pasted by people and made by many libraries, which neither agree on
+/// padding nor on the unused bits of the last letter. Presented *signatures* are
+/// read exactly, by [`decode`].
 #[must_use]
 pub fn whsec_key(secret: &Secret) -> Option<Vec<u8>> {
     let text = secret.expose();
     let text = text.strip_prefix(WHSEC).unwrap_or(text);
-    SECRET_BASE64
-        .decode(text)
-        .ok()
-        .filter(|key| !key.is_empty())
+    base64::decode(text, Spelling::Any).filter(|key| !key.is_empty())
 }
 
 /// The keyed hash of the Standard Webhooks specification, over

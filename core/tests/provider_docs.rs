@@ -1,5 +1,6 @@
-//! `docs/providers.md` is written from the provider table. This test fails when they
-//! differ; `UPDATE_DOCS=1 cargo test -p tram-core --test provider_docs` writes it anew.
+//! `docs/providers.md` and `assets/api/v1/providers.json` are written from the provider
+//! table. These tests fail when they differ from it;
+//! `UPDATE_DOCS=1 cargo test -p tram-core --test provider_docs` writes them anew.
 
 #[cfg(test)]
 mod docs {
@@ -114,7 +115,9 @@ that it takes, a `secret` in its form, the `allow_events` that it has.
     fn section(about: &About) -> String {
         let mut text = format!(
             "\n## {}\n\nProvider `{}`. {}\n\n",
-            about.name, about.id, about.setup
+            about.name,
+            about.id,
+            about.setup.text()
         );
         let mut row = |name: &str, value: &str| {
             if !value.is_empty() {
@@ -145,7 +148,10 @@ that it takes, a `secret` in its form, the `allow_events` that it has.
         );
         row("Retry window", &duration(about.retry_window));
         row("Schedule", &schedule(&(about.default_retry)()));
-        row("Documentation", &format!("<{}>", about.documentation));
+        row(
+            "Documentation",
+            &format!("<{}>", about.documentation.text()),
+        );
         text
     }
 
@@ -179,15 +185,25 @@ that it takes, a `secret` in its form, the `allow_events` that it has.
 
     #[test]
     fn docs_providers_md_is_what_the_table_says() {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/providers.md");
-        let written = document();
+        kept("docs/providers.md", &document());
+    }
+
+    #[test]
+    fn the_list_that_is_served_is_what_the_table_says() {
+        let list = providers::list_json(providers::ALL);
+        kept("assets/api/v1/providers.json", &format!("{list}\n"));
+    }
+
+    fn kept(file: &str, written: &str) {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(file);
         if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(&path, &written).unwrap();
+            std::fs::write(&path, written).unwrap();
         }
-        let kept = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
-            kept == written,
-            "docs/providers.md differs: UPDATE_DOCS=1 writes it anew"
+            std::fs::read_to_string(&path).unwrap_or_default() == written,
+            "{file} differs: UPDATE_DOCS=1 cargo test -p tram-core --test provider_docs writes it anew"
         );
     }
 }

@@ -261,6 +261,32 @@ fn health_and_providers_are_told_to_anyone() {
     for id in ["casso", "github", "standard-webhooks", "custom"] {
         assert!(ids.contains(id), "{id}");
     }
+    // However the address is written that asks for nothing more; and nowhere else.
+    let again = ask(&station, "GET", "/providers?", None);
+    assert_eq!((again.status, again.body), (200, answer.body));
+    for path in ["/providers.json", "/providers/", "/%70roviders"] {
+        let answer = ask(&station, "GET", path, None);
+        assert_eq!(answer.problem(401), "unauthorized", "{path}");
+    }
+}
+
+#[test]
+fn what_people_read_of_providers_is_no_part_of_the_program() {
+    let list = include_str!("../../assets/api/v1/providers.json");
+    let list: Value = serde_json::from_str(list).expect("JSON");
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../build/index_bg.wasm");
+    let program = std::fs::read(program).expect("the wasm");
+    let holds = |text: &str| {
+        let text = text.as_bytes();
+        program.windows(text.len()).any(|window| window == text)
+    };
+    for provider in list["data"].as_array().expect("a list") {
+        assert!(holds(provider["name"].as_str().expect("a name")));
+        for field in ["setup", "documentation"] {
+            let text = provider[field].as_str().expect("a text");
+            assert!(!holds(text), "compiled into the wasm: {text}");
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::{
     waiting,
 };
 use crate::{
+    base64,
     database::{Database, Row, Value},
     delivery::Attempt,
     ids::{EventId, Sequence},
@@ -17,7 +18,6 @@ use crate::{
     time::Timestamp,
     webhook::Webhook,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use std::time::Duration;
 
 /// Later than any clock of ours.
@@ -115,7 +115,7 @@ impl Mailbox {
             view.query = Some(payload.envelope.query);
             match String::from_utf8(payload.body) {
                 Ok(text) => view.body = Some(text),
-                Err(bytes) => view.body_base64 = Some(STANDARD.encode(bytes.as_bytes())),
+                Err(bytes) => view.body_base64 = Some(base64::encode(bytes.as_bytes())),
             }
         }
         Ok(Some(view))

@@ -214,7 +214,7 @@ fn schedules_have_each_their_own_fields() {
 
 #[test]
 fn the_provider_table() {
-    let table = view::providers_json(providers::ALL);
+    let table = providers::list_json(providers::ALL);
     check("ProviderList", std::slice::from_ref(&table));
     let known = keys(&named("Settings")["properties"]);
     let listed = resolved(&named("Provider")["properties"]["settings"]["items"]);

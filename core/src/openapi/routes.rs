@@ -13,8 +13,8 @@ fn routes_of_the_router() -> BTreeSet<String> {
     let end = MANAGE.find("Problem::route_not_found").unwrap();
     let router = &MANAGE[start..end];
     let (public, _) = router.split_once("] = parts").unwrap();
-    let (_, public) = public.split_once("if let [public @ (").unwrap();
-    let mut routes = spelled_out("GET", public.trim_end_matches(')'));
+    let (_, public) = public.split_once("if let [").unwrap();
+    let mut routes = spelled_out("GET", public);
     for (at, sign) in router.match_indices("\", [") {
         let method = router[..at].rsplit('"').next().unwrap();
         let (parts, _) = router[at + sign.len()..].split_once(']').unwrap();

@@ -10,8 +10,8 @@
 //! twice within one second is two events.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SuccessAnswer, bank::unsigned, presented::check_token,
-    sample,
+    About, Facts, Identity, Proof, Provider, SuccessAnswer, bank::unsigned, guide,
+    presented::check_token, sample,
 };
 use crate::{
     event::Summary,
@@ -31,9 +31,11 @@ const CUSTOMER: &str = "customer";
 static ABOUT: About = About {
     id: "abaha",
     name: "Abaha",
-    setup: "Choose the name of a header and set it as settings.header here. At Abaha open Cấu hình \
+    setup: guide(
+        "Choose the name of a header and set it as settings.header here. At Abaha open Cấu hình \
             webhook > Thêm mới: paste the ingest URL as Webhook URL, choose the Sự kiện, and under \
             Thông tin header enter that name as Key and the secret as Value; press Cập nhật.",
+    ),
     methods: &["POST"],
     settings: &["header"],
     required_settings: &["header"],
@@ -54,7 +56,7 @@ static ABOUT: About = About {
         content_type: "application/json",
         body: r#"{"status":200,"message":"OK"}"#,
     },
-    documentation: "https://tailieu.abaha.vn",
+    documentation: guide("https://tailieu.abaha.vn"),
 };
 
 /// The table's entry.

@@ -6,6 +6,7 @@
 use super::{
     About, Facts, Identity, Provider, SUCCESS,
     bank::Transaction,
+    guide,
     presented::{any_signature, body_hashes},
     sample,
 };
@@ -23,8 +24,10 @@ const SIGNATURE: &str = "x-webhook-signature";
 static ABOUT: About = About {
     id: "beepay",
     name: "BeePay",
-    setup: "At beepay.vn add a webhook rule with the ingest URL as url, and paste its secret_key \
+    setup: guide(
+        "At beepay.vn add a webhook rule with the ingest URL as url, and paste its secret_key \
             as secret here. Either payload_format is taken.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -36,7 +39,7 @@ static ABOUT: About = About {
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://docs.beepay.vn/api/webhooks",
+    documentation: guide("https://docs.beepay.vn/api/webhooks"),
 };
 
 /// The table's entry.

@@ -9,8 +9,8 @@
 //! Out of scope: version 2 (`X-Casso-Signature`), which is another provider.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, Split, bank::Transaction, naming::is_whole,
-    presented::check_token, sample,
+    About, Facts, Identity, Proof, Provider, SUCCESS, Split, bank::Transaction, guide,
+    naming::is_whole, presented::check_token, sample,
 };
 use crate::{
     inbound::{Inbound, Refusal},
@@ -29,8 +29,10 @@ const TRANSACTIONS: &str = "/data";
 static ABOUT: About = About {
     id: "casso",
     name: "Casso",
-    setup: "At casso.vn open Thiết lập > Tích hợp > Thêm tích hợp > Webhook. Paste the ingest \
+    setup: guide(
+        "At casso.vn open Thiết lập > Tích hợp > Thêm tích hợp > Webhook. Paste the ingest \
             URL as Webhook URL and the secret as Key bảo mật, press Gọi thử, then Lưu.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -43,7 +45,7 @@ static ABOUT: About = About {
     // Strict mode asks for status 200 and `success` being true or 1.
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://casso.vn/tich-hop-webhook-tuy-chinh-vao-casso",
+    documentation: guide("https://casso.vn/tich-hop-webhook-tuy-chinh-vao-casso"),
 };
 
 /// The table's entry.

@@ -14,7 +14,7 @@
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS,
     bank::Transaction,
-    casso,
+    casso, guide,
     presented::{prove, stamped},
     tolerance,
 };
@@ -34,8 +34,10 @@ const SIGNATURE: &str = "x-casso-signature";
 static ABOUT: About = About {
     id: "casso-v2",
     name: "Casso (version 2)",
-    setup: "At casso.vn open Thiết lập > Tích hợp > Thêm tích hợp > Webhook V2. Paste the ingest \
+    setup: guide(
+        "At casso.vn open Thiết lập > Tích hợp > Thêm tích hợp > Webhook V2. Paste the ingest \
             URL as Webhook URL and the secret as Key bảo mật, press Gọi thử, then Lưu.",
+    ),
     methods: &["POST"],
     settings: &["tolerance_seconds"],
     required_settings: &[],
@@ -47,7 +49,7 @@ static ABOUT: About = About {
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://github.com/CassoHQ/casso-webhook-v2-verify-signature",
+    documentation: guide("https://github.com/CassoHQ/casso-webhook-v2-verify-signature"),
 };
 
 /// The table's entry.

@@ -9,7 +9,7 @@
 //! inside the body, and asymmetric ones.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, Split,
+    About, Facts, Identity, Proof, Provider, SUCCESS, Split, guide,
     naming::event_id_header,
     presented::{any_signature, header, malformed, signed_bodies, unix_time},
     settings::mistake,
@@ -30,8 +30,10 @@ use std::time::Duration;
 static ABOUT: About = About {
     id: "custom",
     name: "Custom",
-    setup: "Paste the ingest URL at the sender. Say in the settings which header carries its \
+    setup: guide(
+        "Paste the ingest URL at the sender. Say in the settings which header carries its \
             token or signature, how that is made, and where the event's id stands.",
+    ),
     methods: &["POST", "PUT", "PATCH"],
     settings: &[
         "header",
@@ -57,7 +59,9 @@ static ABOUT: About = About {
     credential_headers: &[],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
+    documentation: guide(
+        "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
+    ),
 };
 
 /// The table's entry.

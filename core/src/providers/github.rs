@@ -8,7 +8,7 @@
 //! Out of scope: `X-Hub-Signature` (SHA-1), which GitHub keeps for old receivers.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS,
+    About, Facts, Identity, Provider, SUCCESS, guide,
     presented::{any_signature, body_hashes},
     sample,
 };
@@ -30,8 +30,10 @@ const EVENT: &str = "x-github-event";
 static ABOUT: About = About {
     id: "github",
     name: "GitHub",
-    setup: "In the repository's or organisation's Settings > Webhooks > Add webhook, paste the \
+    setup: guide(
+        "In the repository's or organisation's Settings > Webhooks > Add webhook, paste the \
             ingest URL as Payload URL and the secret as Secret. Either content type is taken.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -44,7 +46,9 @@ static ABOUT: About = About {
     credential_headers: &[SIGNATURE, "x-hub-signature"],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
+    documentation: guide(
+        "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
+    ),
 };
 
 /// The table's entry.

@@ -15,6 +15,7 @@ mod diagnosis;
 #[cfg(test)]
 pub(crate) mod examples;
 mod github;
+mod guide;
 mod naming;
 mod pay2s;
 mod payos;
@@ -35,6 +36,9 @@ mod thueapi;
 
 pub use authentic::{Authentic, authenticate};
 pub use diagnosis::diagnose;
+#[cfg(feature = "guides")]
+pub use guide::list_json;
+pub use guide::{Guide, guide};
 pub use naming::facts;
 pub use split::{MOST_ELEMENTS, Split};
 
@@ -51,7 +55,8 @@ use crate::{
 };
 use std::{borrow::Cow, time::Duration};
 
-/// What the provider table says of one provider: `GET /api/v1/providers` shows it.
+/// What the provider table says of one provider: `GET /api/v1/providers` shows it, but
+/// for `whsec` and `credential_headers`.
 #[derive(Debug)]
 pub struct About {
     /// The id that a webhook's `provider` names.
@@ -59,7 +64,7 @@ pub struct About {
     /// The name people know.
     pub name: &'static str,
     /// What to paste where at the provider.
-    pub setup: &'static str,
+    pub setup: Guide,
     /// Methods that are taken.
     pub methods: &'static [&'static str],
     /// Settings that it takes, by field name (`answer`, `event_id` and
@@ -83,7 +88,7 @@ pub struct About {
     /// The usual success answer.
     pub answer: SuccessAnswer,
     /// Where this is documented.
-    pub documentation: &'static str,
+    pub documentation: Guide,
 }
 
 /// What the provider wants to hear when all is well.
@@ -320,11 +325,15 @@ mod tests {
             assert!(std::ptr::eq(find(about.id).unwrap().about(), about));
             assert!((200..300).contains(&about.answer.status), "{}", about.id);
             assert!(
-                !about.methods.is_empty() && !about.setup.is_empty(),
+                !about.methods.is_empty() && !about.setup.text().is_empty(),
                 "{}",
                 about.id
             );
-            assert!(about.documentation.starts_with("https://"), "{}", about.id);
+            assert!(
+                about.documentation.text().starts_with("https://"),
+                "{}",
+                about.id
+            );
             for setting in about.settings {
                 assert!(fields.contains(*setting), "{} {setting}", about.id);
             }

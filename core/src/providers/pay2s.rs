@@ -4,7 +4,7 @@
 //! again only on status 200 and `{"success": true}`.
 
 use super::{
-    About, Facts, Proof, Provider, SUCCESS, Split, presented::check_token, sample, thueapi,
+    About, Facts, Proof, Provider, SUCCESS, Split, guide, presented::check_token, sample, thueapi,
 };
 use crate::{
     inbound::{Inbound, Refusal},
@@ -19,8 +19,10 @@ const AUTHORIZATION: &str = "authorization";
 static ABOUT: About = About {
     id: "pay2s",
     name: "Pay2S",
-    setup: "At my.pay2s.vn add a Webhook with the ingest URL as its URL, and paste its token, \
+    setup: guide(
+        "At my.pay2s.vn add a Webhook with the ingest URL as its URL, and paste its token, \
             without the word Bearer, as secret here.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -32,7 +34,7 @@ static ABOUT: About = About {
     credential_headers: &[AUTHORIZATION],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://docs.pay2s.vn/webhook/tai-lieu-ky-thuat.html",
+    documentation: guide("https://docs.pay2s.vn/webhook/tai-lieu-ky-thuat.html"),
 };
 
 /// The table's entry.

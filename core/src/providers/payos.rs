@@ -9,8 +9,8 @@
 //! when it is not.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, naming::unambiguous,
-    presented::prove, sample,
+    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, guide,
+    naming::unambiguous, presented::prove, sample,
 };
 use crate::{
     canonical_json::{Canonical, Notation},
@@ -26,8 +26,10 @@ use std::{borrow::Cow, time::Duration};
 static ABOUT: About = About {
     id: "payos",
     name: "payOS",
-    setup: "At my.payos.vn open Kênh thanh toán, paste the ingest URL as Webhook URL and press Lưu; \
+    setup: guide(
+        "At my.payos.vn open Kênh thanh toán, paste the ingest URL as Webhook URL and press Lưu; \
             paste the channel's Checksum Key as secret here first, for payOS sends a test call.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -40,7 +42,7 @@ static ABOUT: About = About {
     credential_headers: &[],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://payos.vn/docs/tich-hop-webhook/kiem-tra-du-lieu-voi-signature",
+    documentation: guide("https://payos.vn/docs/tich-hop-webhook/kiem-tra-du-lieu-voi-signature"),
 };
 
 /// The table's entry.

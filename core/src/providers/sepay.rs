@@ -9,8 +9,8 @@
 //! authentication, which anybody could send.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, presented::check_token,
-    sample,
+    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, guide,
+    presented::check_token, sample,
 };
 use crate::{
     form,
@@ -31,8 +31,10 @@ pub(super) const RETRY_WINDOW: Duration = Duration::from_secs(5 * 3_600);
 static ABOUT: About = About {
     id: "sepay",
     name: "SePay (API key)",
-    setup: "At my.sepay.vn open WebHooks > Thêm webhooks. Paste the ingest URL as URL, choose \
+    setup: guide(
+        "At my.sepay.vn open WebHooks > Thêm webhooks. Paste the ingest URL as URL, choose \
             API Key under Xác thực and paste the secret as API Key. Any content type is taken.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -43,7 +45,7 @@ static ABOUT: About = About {
     credential_headers: &[AUTHORIZATION],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://developer.sepay.vn/vi/sepay-webhooks/xac-thuc",
+    documentation: guide("https://developer.sepay.vn/vi/sepay-webhooks/xac-thuc"),
 };
 
 /// The table's entry.

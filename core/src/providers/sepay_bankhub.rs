@@ -7,7 +7,7 @@
 //! Out of scope: the notification of balance changes, which is another provider.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, presented::check_token, sample, sepay,
+    About, Facts, Identity, Proof, Provider, SUCCESS, guide, presented::check_token, sample, sepay,
 };
 use crate::{
     event::Summary,
@@ -23,9 +23,11 @@ const SECRET_KEY: &str = "x-secret-key";
 static ABOUT: About = About {
     id: "sepay-bankhub",
     name: "SePay Bank Hub (events)",
-    setup: "Send POST https://bankhub-api-sandbox.sepay.vn/v1/webhook (or the live host) with \
+    setup: guide(
+        "Send POST https://bankhub-api-sandbox.sepay.vn/v1/webhook (or the live host) with \
             your access token and {\"webhook_url\": the ingest URL, \"auth_type\": \"SECRET_KEY\", \
             \"secret_key\": the secret, \"active\": 1, \"allow_events\": [\"*\"]}.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -51,7 +53,7 @@ static ABOUT: About = About {
     credential_headers: &[SECRET_KEY],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://developer.sepay.vn/vi/bankhub/webhook-event",
+    documentation: guide("https://developer.sepay.vn/vi/bankhub/webhook-event"),
 };
 
 /// The table's entry.

@@ -3,8 +3,8 @@
 //! Source: <https://developer.sepay.vn/vi/bankhub/thong-bao-bien-dong-so-du>.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, presented::check_token,
-    sample, sepay,
+    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, guide,
+    presented::check_token, sample, sepay,
 };
 use crate::{
     inbound::{Inbound, Refusal},
@@ -19,8 +19,10 @@ const AUTHORIZATION: &str = "authorization";
 static ABOUT: About = About {
     id: "sepay-bankhub-ipn",
     name: "SePay Bank Hub (balance changes)",
-    setup: "Give SePay the ingest URL as the IPN URL for Thông báo biến động số dư, and paste the \
+    setup: guide(
+        "Give SePay the ingest URL as the IPN URL for Thông báo biến động số dư, and paste the \
             API key that SePay gives you as secret here.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -32,7 +34,7 @@ static ABOUT: About = About {
     credential_headers: &[AUTHORIZATION],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://developer.sepay.vn/vi/bankhub/thong-bao-bien-dong-so-du",
+    documentation: guide("https://developer.sepay.vn/vi/bankhub/thong-bao-bien-dong-so-du"),
 };
 
 /// The table's entry.

@@ -5,7 +5,7 @@
 //! secret's text as SePay shows it, with its `whsec_`, not the base64 behind that.
 
 use super::{
-    About, Facts, Provider, SUCCESS,
+    About, Facts, Provider, SUCCESS, guide,
     presented::{any_signature, header, signed_bodies, unix_time},
     sample, sepay, tolerance,
 };
@@ -25,9 +25,11 @@ const TIMESTAMP: &str = "x-sepay-timestamp";
 static ABOUT: About = About {
     id: "sepay-hmac",
     name: "SePay (HMAC-SHA256)",
-    setup: "At my.sepay.vn open WebHooks > Thêm webhooks. Paste the ingest URL as URL, choose \
+    setup: guide(
+        "At my.sepay.vn open WebHooks > Thêm webhooks. Paste the ingest URL as URL, choose \
             HMAC-SHA256 under Xác thực, and copy the Secret Key, which SePay shows in full only \
             once, whole into secret here. Any content type is taken.",
+    ),
     methods: &["POST"],
     settings: &["tolerance_seconds"],
     required_settings: &[],
@@ -39,7 +41,7 @@ static ABOUT: About = About {
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://developer.sepay.vn/vi/sepay-webhooks/xac-thuc",
+    documentation: guide("https://developer.sepay.vn/vi/sepay-webhooks/xac-thuc"),
 };
 
 /// The table's entry.

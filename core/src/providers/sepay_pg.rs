@@ -5,7 +5,7 @@
 //! several notifications (paid, later void), so the type is part of the identity.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, bank::unsigned, naming::unambiguous,
+    About, Facts, Identity, Proof, Provider, SUCCESS, bank::unsigned, guide, naming::unambiguous,
     presented::check_token, sample, sepay,
 };
 use crate::{
@@ -25,8 +25,10 @@ const PAID: [&str; 2] = ["ORDER_PAID", "RENEWAL_ORDER_PAID"];
 static ABOUT: About = About {
     id: "sepay-pg",
     name: "SePay payment gateway",
-    setup: "At my.sepay.vn open Cổng thanh toán > Cấu hình > IPN. Paste the ingest URL as IPN URL, \
+    setup: guide(
+        "At my.sepay.vn open Cổng thanh toán > Cấu hình > IPN. Paste the ingest URL as IPN URL, \
             choose the authentication SECRET_KEY and paste the secret as Secret Key.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -38,7 +40,7 @@ static ABOUT: About = About {
     credential_headers: &[SECRET_KEY],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://developer.sepay.vn/vi/cong-thanh-toan/IPN",
+    documentation: guide("https://developer.sepay.vn/vi/cong-thanh-toan/IPN"),
 };
 
 /// The table's entry.

@@ -13,6 +13,7 @@
 use super::{
     About, Facts, Identity, Provider, SUCCESS,
     bank::unsigned,
+    guide,
     naming::unambiguous,
     presented::{any_signature, body_hashes, header},
     sample,
@@ -35,9 +36,11 @@ const DELIVERY: &str = "x-shopify-webhook-id";
 static ABOUT: About = About {
     id: "shopify",
     name: "Shopify",
-    setup: "In the shop's Settings > Notifications > Webhooks create a webhook in the format JSON \
+    setup: guide(
+        "In the shop's Settings > Notifications > Webhooks create a webhook in the format JSON \
             with the ingest URL, and paste the key that signs them, shown on that page, as secret \
             here. For an app's subscriptions the secret is the app's client secret.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -50,7 +53,7 @@ static ABOUT: About = About {
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://shopify.dev/docs/apps/build/webhooks",
+    documentation: guide("https://shopify.dev/docs/apps/build/webhooks"),
 };
 
 /// The table's entry.

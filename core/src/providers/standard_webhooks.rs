@@ -7,7 +7,7 @@
 //! Out of scope: `v1a` (Ed25519), whose signatures are passed over.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS,
+    About, Facts, Identity, Provider, SUCCESS, guide,
     presented::{header, malformed, signed_bodies, unix_time},
     tolerance,
 };
@@ -25,8 +25,10 @@ use std::time::Duration;
 static ABOUT: About = About {
     id: "standard-webhooks",
     name: "Standard Webhooks",
-    setup: "Paste the ingest URL as the endpoint's URL at the sender, and the sender's signing \
+    setup: guide(
+        "Paste the ingest URL as the endpoint's URL at the sender, and the sender's signing \
             secret (whsec_…) as secret here.",
+    ),
     methods: &["POST"],
     settings: &["tolerance_seconds"],
     required_settings: &[],
@@ -38,7 +40,7 @@ static ABOUT: About = About {
     credential_headers: &["webhook-signature"],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://www.standardwebhooks.com",
+    documentation: guide("https://www.standardwebhooks.com"),
 };
 
 /// The table's entry.

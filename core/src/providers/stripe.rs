@@ -5,7 +5,7 @@
 //! nothing. Several `v1` stand there while a secret is being rolled.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS,
+    About, Facts, Identity, Provider, SUCCESS, guide,
     presented::{prove, signed_bodies, stamped},
     sample, tolerance,
 };
@@ -25,8 +25,10 @@ const SIGNATURE: &str = "stripe-signature";
 static ABOUT: About = About {
     id: "stripe",
     name: "Stripe",
-    setup: "In the Dashboard's Workbench > Webhooks add an endpoint with the ingest URL as Endpoint \
+    setup: guide(
+        "In the Dashboard's Workbench > Webhooks add an endpoint with the ingest URL as Endpoint \
             URL, and paste its Signing secret (whsec_…) as secret here.",
+    ),
     methods: &["POST"],
     settings: &["tolerance_seconds"],
     required_settings: &[],
@@ -41,7 +43,7 @@ static ABOUT: About = About {
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://docs.stripe.com/webhooks",
+    documentation: guide("https://docs.stripe.com/webhooks"),
 };
 
 /// The table's entry.

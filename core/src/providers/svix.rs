@@ -3,15 +3,17 @@
 //! Source: <https://docs.svix.com/receiving/verifying-payloads/how-manual> and, for the
 //! schedule, <https://docs.svix.com/retries>.
 
-use super::{About, SUCCESS, standard_webhooks::StandardWebhooks};
+use super::{About, SUCCESS, guide, standard_webhooks::StandardWebhooks};
 use crate::webhook::Retry;
 use std::time::Duration;
 
 static ABOUT: About = About {
     id: "svix",
     name: "Svix",
-    setup: "Add an endpoint with the ingest URL at the sender, and paste its Signing Secret \
+    setup: guide(
+        "Add an endpoint with the ingest URL at the sender, and paste its Signing Secret \
             (whsec_…) as secret here.",
+    ),
     methods: &["POST"],
     settings: &["tolerance_seconds"],
     required_settings: &[],
@@ -23,7 +25,7 @@ static ABOUT: About = About {
     credential_headers: &["svix-signature"],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://docs.svix.com/receiving/verifying-payloads/how-manual",
+    documentation: guide("https://docs.svix.com/receiving/verifying-payloads/how-manual"),
 };
 
 /// The table's entry.

@@ -8,6 +8,7 @@
 use super::{
     About, Facts, Identity, Provider, SUCCESS, Split,
     bank::Transaction,
+    guide,
     naming::is_whole,
     presented::{any_signature, body_hashes, header},
     sample,
@@ -32,8 +33,10 @@ pub(super) const TRANSACTIONS: &str = "/transactions";
 static ABOUT: About = About {
     id: "thueapi",
     name: "ThueAPI",
-    setup: "At thueapi.vn add a webhook (or send POST /api/v1/webhooks) with the ingest URL as \
+    setup: guide(
+        "At thueapi.vn add a webhook (or send POST /api/v1/webhooks) with the ingest URL as \
             webhook_url, and paste the secret, which ThueAPI shows only once, as secret here.",
+    ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
@@ -45,7 +48,7 @@ static ABOUT: About = About {
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
-    documentation: "https://dev.thueapi.vn/docs/nhan-webhook",
+    documentation: guide("https://dev.thueapi.vn/docs/nhan-webhook"),
 };
 
 /// The table's entry.

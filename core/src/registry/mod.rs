@@ -9,7 +9,7 @@ pub(crate) mod input;
 mod rotation;
 mod store;
 #[cfg(test)]
-mod test_providers;
+pub(crate) mod test_providers;
 #[cfg(test)]
 mod tests;
 pub mod view;

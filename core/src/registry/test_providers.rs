@@ -4,18 +4,18 @@
 use crate::{
     event::Summary,
     inbound::{Inbound, Refusal},
-    providers::{About, Facts, Identity, Provider, SuccessAnswer},
+    providers::{About, Facts, Identity, Provider, SuccessAnswer, guide},
     secret::Secret,
     time::{HOUR, Timestamp},
     webhook::{Retry, Settings},
 };
 
-pub(super) struct Sample(&'static About);
+struct Sample(&'static About);
 
 const BANK: About = About {
     id: "bank",
     name: "Ngân hàng",
-    setup: "Paste the address.",
+    setup: guide("Paste the address."),
     methods: &["POST"],
     settings: &["header"],
     required_settings: &[],
@@ -30,7 +30,7 @@ const BANK: About = About {
         content_type: "application/json",
         body: r#"{"success":true}"#,
     },
-    documentation: "https://bank.example/docs",
+    documentation: guide("https://bank.example/docs"),
 };
 
 const FORGE: About = About {
@@ -45,7 +45,7 @@ const FORGE: About = About {
     ..BANK
 };
 
-pub(super) static ALL: &[&dyn Provider] = &[&Sample(&BANK), &Sample(&FORGE)];
+pub(crate) static ALL: &[&dyn Provider] = &[&Sample(&BANK), &Sample(&FORGE)];
 
 impl Provider for Sample {
     fn about(&self) -> &'static About {

@@ -1,10 +1,9 @@
-//! Webhooks and providers as the management API shows them: field names, their
+//! Webhooks as the management API shows them: field names, their
 //! order, and what of a secret is seen.
 
 use crate::{
     messages::Reveal,
     own_json,
-    providers::Provider,
     secret::Secret,
     webhook::{DirectionFilter, Retry, Settings, Webhook},
 };
@@ -256,76 +255,9 @@ fn views<'a>(
         .collect()
 }
 
-/// The provider table: the body of `GET /providers`, in one page.
-#[must_use]
-pub fn providers_json(providers: &[&dyn Provider]) -> String {
-    let page = Page {
-        data: providers
-            .iter()
-            .map(|provider| ProviderView::of(provider.about()))
-            .collect(),
-        next_cursor: None,
-    };
-    own_json::write(&page).unwrap_or_default()
-}
-
-/// Settings that every provider takes besides its own.
-const SETTINGS_OF_ALL: [&str; 3] = ["event_id", "event_name", "answer"];
-
-#[derive(Serialize)]
-struct ProviderView {
-    id: &'static str,
-    name: &'static str,
-    setup: &'static str,
-    methods: &'static [&'static str],
-    settings: Vec<&'static str>,
-    required_settings: &'static [&'static str],
-    tolerance_seconds: Option<u32>,
-    events: &'static [&'static str],
-    retry_window_seconds: u64,
-    default_retry: Retry,
-    answer: AnswerView,
-    documentation: &'static str,
-}
-
-#[derive(Serialize)]
-struct AnswerView {
-    status: u16,
-    content_type: &'static str,
-    body: &'static str,
-}
-
-impl ProviderView {
-    fn of(about: &'static crate::providers::About) -> Self {
-        Self {
-            id: about.id,
-            name: about.name,
-            setup: about.setup,
-            methods: about.methods,
-            settings: about
-                .settings
-                .iter()
-                .chain(&SETTINGS_OF_ALL)
-                .copied()
-                .collect(),
-            required_settings: about.required_settings,
-            tolerance_seconds: about.tolerance_seconds,
-            events: about.events,
-            retry_window_seconds: about.retry_window.as_secs(),
-            default_retry: (about.default_retry)(),
-            answer: AnswerView {
-                status: about.answer.status,
-                content_type: about.answer.content_type,
-                body: about.answer.body,
-            },
-            documentation: about.documentation,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::test_providers, *};
+    use super::*;
     use crate::{
         ids::{DestinationId, WebhookId},
         time::Timestamp,
@@ -488,23 +420,5 @@ mod tests {
         );
         let gone = read(deleted_json(std::slice::from_ref(&sample), base));
         assert_eq!(gone, serde_json::json!({"deleted": [one]}));
-    }
-
-    #[test]
-    fn a_provider_is_shown_with_what_an_operator_needs() {
-        let json: serde_json::Value =
-            serde_json::from_str(&providers_json(test_providers::ALL)).unwrap();
-        assert_eq!(
-            json["data"][1],
-            serde_json::json!({
-                "id": "forge", "name": "Forge", "setup": "Paste the address.", "methods": ["POST"],
-                "settings": ["header", "tolerance_seconds", "event_id", "event_name", "answer"], "required_settings": [],
-                "tolerance_seconds": 300, "events": ["push", "release"], "retry_window_seconds": 180_000,
-                "default_retry": {"schedule": "standard"},
-                "answer": {"status": 200, "content_type": "application/json", "body": r#"{"success":true}"#},
-                "documentation": "https://bank.example/docs",
-            })
-        );
-        assert_eq!(json["next_cursor"], serde_json::Value::Null);
     }
 }

@@ -10,6 +10,8 @@
 
 #[path = "../../../src/database.rs"]
 mod database;
+#[path = "../../../src/thrown.rs"]
+mod thrown;
 
 use database::SqlDatabase;
 use tram_core::testing::{rows, suite};

@@ -1,8 +1,10 @@
 //! `secret`: what the provider shares with the operator, sent or generated.
 
 use super::reader::{Mistakes, Node};
-use crate::secret::{Entropy, EntropyExhausted, Secret};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use crate::{
+    base64,
+    secret::{Entropy, EntropyExhausted, Secret},
+};
 
 /// Secrets while the provider is rotating.
 const MAX_SECRETS: usize = 3;
@@ -98,7 +100,7 @@ fn unmask(mask: &str, current: &[Secret], index: usize) -> Option<Secret> {
 pub(super) fn generate(whsec: bool, entropy: &mut Entropy) -> Result<Secret, EntropyExhausted> {
     let bits: [u8; 32] = entropy.draw()?;
     Ok(Secret::new(if whsec {
-        format!("whsec_{}", STANDARD.encode(bits))
+        format!("whsec_{}", base64::encode(&bits))
     } else {
         hex::encode(bits)
     }))
@@ -190,7 +192,7 @@ mod tests {
         let whsec = generate(true, &mut entropy).unwrap();
         let encoded = whsec.expose().strip_prefix("whsec_").unwrap();
         assert_eq!(
-            STANDARD.decode(encoded).unwrap(),
+            base64::decode(encoded, base64::Spelling::Canonical).unwrap(),
             (0..32).collect::<Vec<u8>>()
         );
         assert!(generate(false, &mut entropy).is_err());
