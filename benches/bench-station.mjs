@@ -82,6 +82,8 @@ export async function openStation({ load, workers = [], wrapper }) {
       await fire('tram', [made.path], { connections: 16, count, ...FORGED })
       await made.remove()
     },
+    /** For crossings.mjs: calls from wasm into JavaScript so far. */
+    crossings: async () => (await get('/crossings')).json(),
     stop: runtime.stop,
     log: runtime.log,
   }
