@@ -4,6 +4,9 @@
 const MOST_DISCARDED = 16 << 20;
 const DISCARD_PATIENCE = 5000;
 
+// How much gzip is unpacked at once, in bytes: hardly more than 16 MiB can come of it.
+const SLICE = 16384;
+
 // All that `reader` gives, or null when that is more than `limit` bytes.
 async function gather(reader, limit) {
   const chunks = [];
@@ -65,13 +68,36 @@ export async function drain(request) {
 
 // Decodes gzip with the platform's own decoder, never past `limit` bytes. Null for what
 // is not gzip, is cut short or is longer.
+//
+// The decoder unpacks whatever it is given, read or not: a megabyte may become a
+// gigabyte. So it is given a slice at a time, the next once what came of the last is read:
+// when a whole turn of the event loop has passed without a read.
 export async function gunzip(bytes, limit) {
+  const { readable, writable } = new DecompressionStream("gzip");
+  const reader = readable.getReader(), writer = writable.getWriter();
+  let reads = 0, over = false;
+  const counted = { read: () => (reads++, reader.read()) };
+  const feed = async () => {
+    for (let at = 0; !over; at += SLICE) {
+      await writer.write(bytes.subarray(at, at + SLICE));
+      if (at + SLICE >= bytes.length) return writer.close();
+      for (let seen = -1; seen !== reads && !over;) {
+        seen = reads;
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+    }
+  };
   try {
-    const reader = new Response(bytes).body.pipeThrough(new DecompressionStream("gzip")).getReader();
-    const whole = await gather(reader, limit);
-    if (!whole) await reader.cancel();
+    const fed = feed();
+    fed.catch(() => {});
+    const whole = await gather(counted, limit);
+    over = !whole;
+    // Only the writing side hears of an end that is missing.
+    await (over ? reader.cancel() : fed);
     return whole;
   } catch {
     return null;
+  } finally {
+    over = true;
   }
 }

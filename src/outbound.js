@@ -25,13 +25,13 @@ export async function exchange(method, url, lines, sent, timeout, limit) {
     answer.status = response.status;
     answer.retryAfter = response.headers.get("retry-after") ?? undefined;
     const reader = response.body?.getReader();
-    while (reader) {
+    // Once it is full no end is waited for.
+    while (reader && length < limit) {
       const { done, value } = await Promise.race([reader.read(), time]);
       if (done) break;
-      const room = limit - length;
-      answer.body.set(value.subarray(0, room), length);
-      length += Math.min(value.length, room);
-      if (value.length > room) break;
+      const wanted = value.subarray(0, limit - length);
+      answer.body.set(wanted, length);
+      length += wanted.length;
     }
   } catch (error) {
     answer.failure = String(error);

@@ -6,7 +6,8 @@
 
 const NULL = 0, NUMBER = 1, TEXT = 2, BLOB = 3, OTHER = 4;
 
-const decoder = new TextDecoder();
+// A byte order mark belongs to the text that it begins.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 // Where rows are written before they cross: kept from one statement to the next.

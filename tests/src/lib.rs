@@ -17,6 +17,7 @@ mod disk;
 mod fake_kv;
 mod gate;
 mod http;
+mod memory;
 mod openapi;
 mod origin;
 mod pasting;

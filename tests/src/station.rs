@@ -3,6 +3,7 @@
 
 use crate::{
     client::{Answer, Client},
+    memory,
     project::{self, Surroundings, Worker},
     wait::{PATIENCE, wait_until},
     watchdog::Watchdog,
@@ -247,6 +248,18 @@ impl Station {
         lines.retain(|line| line["log"] == "object" && line["name"] == name);
         let rows = lines.iter().filter_map(|line| line["rows"].as_u64()).sum();
         (lines.len().try_into().unwrap_or(u64::MAX), rows)
+    }
+
+    /// The most memory that the runtime has held so far, in bytes, as Linux counts it.
+    ///
+    /// # Panics
+    /// When it does not run, or there is no `/proc` to read it from.
+    #[must_use]
+    #[track_caller]
+    pub fn peak_memory(&self) -> u64 {
+        let group = self.running().wrangler.as_ref().map(Child::id);
+        let group = group.expect("a station that runs");
+        memory::peak_of("workerd", group).expect("a runtime whose memory can be read")
     }
 
     /// Where its state lies: KV and Durable Objects.

@@ -2,7 +2,7 @@
 //! also when they are sent again, and the operator can look at them.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compress, Compression, FlushCompress, write::GzEncoder};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
@@ -53,6 +53,27 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+/// A JSON text and blanks of four kinds without a pattern, which pack to a quarter.
+fn padded(json: &str, length: usize) -> Vec<u8> {
+    let blanks = noise(length - json.len());
+    let blanks = blanks.iter().map(|byte| b" \t\r\n"[usize::from(byte % 4)]);
+    json.bytes().chain(blanks).collect()
+}
+
+/// 1,008 MiB of zeros, a little less than 1 MiB as gzip.
+fn bomb() -> Vec<u8> {
+    // Nothing looks back past a full flush: what is packed once may stand many times.
+    let mut packer = Compress::new(Compression::best(), false);
+    let mut packed = Vec::with_capacity(MIB);
+    packer
+        .compress_vec(&vec![0; 16 * MIB], &mut packed, FlushCompress::Full)
+        .unwrap();
+    assert_eq!(packer.total_in(), 16 * MIB as u64);
+    let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 0xff];
+    // An empty last block; nobody comes to the checksum that would follow.
+    [&head[..], &packed.repeat(63), &[3, 0], &[0; 8]].concat()
 }
 
 /// Everything strange that is still a body.
@@ -198,17 +219,26 @@ fn what_cannot_be_decompressed_is_one_event_of_its_bytes() {
     let whole = gzip(batch.as_bytes());
     let mut corrupt = whole.clone();
     corrupt[20] ^= 0x55;
-    // Far more than the limit behind little: never unpacked.
-    let bomb = gzip(&vec![b' '; 64 * MIB]);
-    assert!(bomb.len() < MIB);
-    let mut over_the_limit = batch.into_bytes();
+    let mut over_the_limit = batch.clone().into_bytes();
     over_the_limit.resize(MIB + 1, b' ');
+    // Unpacked in many slices, the fault behind most or all of them.
+    let long = gzip(&padded(&batch, MIB));
+    assert!(long.len() > MIB / 5, "{} bytes", long.len());
+    let mut wrong_checksum = long.clone();
+    *wrong_checksum.iter_mut().nth_back(7).unwrap() ^= 0x55;
     for (coding, body) in [
         ("gzip", whole[..whole.len() / 2].to_vec()),
         ("gzip", corrupt),
         ("gzip", Vec::new()),
-        ("gzip", bomb),
         ("gzip", gzip(&over_the_limit)),
+        ("gzip", gzip(&padded(&batch, MIB + 1))),
+        ("gzip", long[..long.len() - 1].to_vec()),
+        ("gzip", long[..long.len() / 2].to_vec()),
+        ("gzip", wrong_checksum),
+        ("gzip", [&whole[..], b"garbage"].concat()),
+        ("gzip", [&long[..], b"garbage"].concat()),
+        ("gzip", [&whole[..], &gzip(b" ")].concat()),
+        ("gzip", [&long[..], &gzip(b" ")].concat()),
         ("br", whole.clone()),
         ("gzip, gzip", gzip(&whole)),
     ] {
@@ -232,4 +262,44 @@ fn what_cannot_be_decompressed_is_one_event_of_its_bytes() {
         .post_casso_with(&webhook, &[("content-encoding", "gzip")], &whole)
         .assert_taken("accepted");
     assert_eq!(ids.len(), 2);
+}
+
+#[test]
+fn what_is_decompressed_may_be_as_long_as_a_body() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    let batch = |first| casso(&[transaction(first), transaction(first + 1)]);
+    let mut packed_well = batch(1).into_bytes();
+    packed_well.resize(MIB, b' ');
+    let packed_badly = padded(&batch(3), MIB);
+    for plain in [packed_well, packed_badly] {
+        let answer =
+            station.post_casso_with(&webhook, &[("content-encoding", "gzip")], gzip(&plain));
+        assert_eq!(answer.assert_taken("accepted").len(), 2);
+    }
+}
+
+/// Anybody may send this, without a secret: what is decoded is decoded before the
+/// sender is proven, since some sign what is in it.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "memory is read from /proc")]
+fn a_gigabyte_behind_a_body_is_not_unpacked() {
+    let (station, origin) = (Station::start(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    let gzipped = [("content-encoding", "gzip")];
+    let bomb = bomb();
+    assert!(bomb.len() <= MIB, "it would be refused as it came");
+    // What is needed for any body of that length.
+    station
+        .post_casso_with(&webhook, &gzipped, gzip(&noise(MIB / 2)))
+        .assert_taken("accepted");
+    let before = station.peak_memory();
+    let answer = station.post(&webhook.path, &gzipped, &bomb);
+    answer.assert_problem(401, "unauthenticated");
+    let ids = station
+        .post_casso_with(&webhook, &gzipped, &bomb)
+        .assert_taken("accepted");
+    assert_eq!(ids.len(), 1);
+    let risen = station.peak_memory() - before;
+    assert!(risen < 200 * MIB as u64, "{} MiB more", risen / MIB as u64);
 }

@@ -122,7 +122,8 @@ pub fn outgoing<'a>(
         body,
         timeout: Duration::from_secs(u64::from(timeout_seconds(destination))),
         read_limit: if destination.strict {
-            READ_WHEN_STRICT
+            // The byte beyond tells an answer that ends there from one that does not.
+            READ_WHEN_STRICT + 1
         } else {
             KEPT_OF_ANSWER
         },

@@ -429,6 +429,7 @@ fn texts_come_back_as_they_were(db: &impl Database) -> Outcome {
         "'; DROP TABLE events; --",
         "100% _ \\ \"",
         "😀\u{202e}",
+        "\u{feff}a byte order mark",
     ];
     for (n, text) in texts.into_iter().enumerate() {
         let mut new = event(&n.to_string(), text.as_bytes());

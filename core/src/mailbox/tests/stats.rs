@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::{
-    mailbox::stats::{Hour, Tally},
+    delivery::Status,
+    mailbox::{
+        stats::{Hour, Tally},
+        view::EventQuery,
+    },
     testing::samples::destination,
     time::{DAY, HOUR},
 };
@@ -55,6 +59,28 @@ fn a_destination_that_is_down_is_told_with_all_that_waits_for_it() {
     let stats = rig.mailbox.stats(&rig.db, rig.now).unwrap();
     let one = &stats.destinations[0];
     assert_eq!((one.pending, one.down_since), (15, Some(START.millis())));
+}
+
+#[test]
+fn a_sample_counts_and_a_failed_one_is_resent_with_all_that_failed() {
+    let mut rig = Rig::new(1);
+    let sample = accept(vec![NewEvent {
+        test: true,
+        ..event("sample", b"{}")
+    }]);
+    rig.mailbox.begin_trial(&rig.db, &sample, rig.now).unwrap();
+    let stats = rig.mailbox.stats(&rig.db, rig.now).unwrap();
+    assert_eq!(stats.counts, [0, 0, 1, 0]);
+    assert_eq!((stats.hours[0].received, stats.hours[0].failed), (1, 1));
+    let query = EventQuery {
+        status: Some(Status::Failed),
+        ..EventQuery::default()
+    };
+    let progress = rig.mailbox.resend_all(&rig.db, &query, 1, rig.now).unwrap();
+    assert_eq!(progress.unwrap().queued, 1);
+    assert_eq!(rig.run(200), 1);
+    let stats = rig.mailbox.stats(&rig.db, rig.now).unwrap();
+    assert_eq!(stats.counts, [0, 1, 0, 0]);
 }
 
 #[test]

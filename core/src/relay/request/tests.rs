@@ -199,7 +199,7 @@ fn a_whole_request_to_each_of_two_destinations() {
             ]),
             body: Some(BODY),
             timeout: Duration::from_secs(20),
-            read_limit: 64 * 1_024,
+            read_limit: 64 * 1_024 + 1,
         }
     );
 }
