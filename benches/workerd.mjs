@@ -11,7 +11,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
-const workerd = createRequire(import.meta.url).resolve('workerd/bin/workerd')
+/** Asked for when it is needed: in a fresh clone it is installed first. */
+const workerd = () => createRequire(import.meta.url).resolve('workerd/bin/workerd')
 
 const KV_STAND_IN = `
 const kept = new Map();
@@ -111,7 +112,7 @@ const kv :Workerd.Worker = (modules = [(name = "kv.js", esModule = embed "kv.js"
 ${definitions.join('\n')}
 `,
   )
-  const child = spawn(workerd, ['serve', join(folder, 'config.capnp')], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(workerd(), ['serve', join(folder, 'config.capnp')], { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (chunk) => {
     said = (said + chunk).slice(-4000)
