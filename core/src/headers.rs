@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Set by the connection and not by who sends through it (RFC 9110, section 7.6.1).
+/// Set by the connection and not by who sends through it (RFC 9110, section 7.6.1, and
+/// RFC 2616, section 13.5.1, for the older of them): never sent on, wherever they come from.
 pub(crate) const OF_THE_CONNECTION: [&str; 12] = [
     "connection",
     "content-length",
@@ -18,6 +19,10 @@ pub(crate) const OF_THE_CONNECTION: [&str; 12] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// What the names of fields begin with that the station sets itself: an operator who could
+/// set them could forge what origins trust.
+pub(crate) const OF_THE_STATION: [&str; 2] = ["webhook-", "x-tram-"];
 
 /// Header fields in the order they came; names are lower case.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::{KEPT_OF_ANSWER, READ_WHEN_STRICT, timeout_seconds};
 use crate::{
     delivery::Job,
     destination_url::{self, Station},
-    headers::Headers,
+    headers::{Headers, OF_THE_CONNECTION, OF_THE_STATION},
     signature::standard_webhooks_signature,
     time::Timestamp,
     webhook::{Destination, Webhook},
@@ -34,25 +34,8 @@ pub struct Outgoing<'a> {
     pub read_limit: usize,
 }
 
-/// Fields that belong to one connection (RFC 9110, section 7.6.1, and RFC 2616,
-/// section 13.5.1, for the older of them). They can never be sent on, wherever
-/// they come from.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// Fields of the original request that speak of its way to the station.
-const NOT_PASSED_ON: [&str; 7] = [
-    "host",
-    "content-length",
+const NOT_PASSED_ON: [&str; 5] = [
     "accept-encoding",
     "expect",
     "cookie",
@@ -63,10 +46,6 @@ const NOT_PASSED_ON: [&str; 7] = [
 /// Beginnings of such fields. Dropping `x-tram-` keeps a sender from speaking in
 /// the station's name.
 const NOT_PASSED_ON_PREFIXES: [&str; 3] = ["cf-", "x-forwarded-", "x-tram-"];
-
-/// What an operator's own `headers` may not name.
-const RESERVED: [&str; 2] = ["host", "content-length"];
-const RESERVED_PREFIXES: [&str; 2] = ["webhook-", "x-tram-"];
 
 /// The request of `job`.
 ///
@@ -156,7 +135,7 @@ fn passed_on(
     let mut headers = Vec::new();
     for (name, value) in original.iter() {
         let name = name.to_ascii_lowercase();
-        if HOP_BY_HOP.contains(&name.as_str())
+        if OF_THE_CONNECTION.contains(&name.as_str())
             || NOT_PASSED_ON.contains(&name.as_str())
             || begins_with_any(&name, &NOT_PASSED_ON_PREFIXES)
             || named_by_connection.contains(&name)
@@ -242,9 +221,8 @@ pub(crate) fn sign(
 fn add_configured(headers: &mut Vec<(String, String)>, configured: &BTreeMap<String, String>) {
     for (name, value) in configured {
         let name = name.to_ascii_lowercase();
-        let reserved = HOP_BY_HOP.contains(&name.as_str())
-            || RESERVED.contains(&name.as_str())
-            || begins_with_any(&name, &RESERVED_PREFIXES);
+        let reserved =
+            OF_THE_CONNECTION.contains(&name.as_str()) || begins_with_any(&name, &OF_THE_STATION);
         if !reserved && is_name(&name) && is_value(value) {
             set(headers, &name, value.clone());
         }

@@ -1,7 +1,7 @@
 //! Header fields that an operator adds to what is relayed.
 
 use super::reader::{Mistakes, Node};
-use crate::headers::OF_THE_CONNECTION;
+use crate::headers::{OF_THE_CONNECTION, OF_THE_STATION};
 use std::collections::BTreeMap;
 
 const MAX_FIELDS: usize = 50;
@@ -9,10 +9,6 @@ const MAX_NAME_BYTES: usize = 100;
 const MAX_VALUE_BYTES: usize = 8_192;
 /// Names and values together: many servers take no more than this of a request.
 const MAX_BYTES: usize = 16_384;
-
-/// Set by Trạm itself, as what [`OF_THE_CONNECTION`] lists is by the connection: an
-/// operator who could set them could break the framing or forge what origins trust.
-const RESERVED_PREFIXES: [&str; 2] = ["webhook-", "x-tram-"];
 
 /// Reads an object of header fields; names come out in lower case.
 pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<BTreeMap<String, String>> {
@@ -66,9 +62,7 @@ fn wrong_name(name: &str) -> Option<&'static str> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_token) {
         Some("is not a header name: use letters, digits and hyphens, at most 100")
     } else if OF_THE_CONNECTION.contains(&name)
-        || RESERVED_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+        || OF_THE_STATION.iter().any(|prefix| name.starts_with(prefix))
     {
         Some("is reserved: it is set by the station or the connection")
     } else {
