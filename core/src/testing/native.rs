@@ -150,6 +150,20 @@ impl NativeDatabase {
         self.alarms.get()
     }
 
+    /// Bytes of the pages in use.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn bytes(&self) -> Result<i64, DatabaseError> {
+        let ask = |name: &str| {
+            self.connection
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+                .map_err(failed)
+        };
+        let pages = ask("page_count")?.saturating_sub(ask("freelist_count")?);
+        Ok(pages.saturating_mul(ask("page_size")?))
+    }
+
     /// Statements run through [`Database::run`].
     #[must_use]
     pub const fn statements(&self) -> u64 {

@@ -16,7 +16,7 @@ mod lists;
 mod meetings;
 mod order;
 mod random;
-
+mod room;
 mod shapes;
 mod stats;
 mod time_over;
