@@ -12,25 +12,8 @@ export default {
   },
 };`
 
-/** Inserts one row in a Durable Object and answers. */
-const ROW = `
-import { DurableObject } from "cloudflare:workers";
-export class Row extends DurableObject {
-  constructor(state, env) {
-    super(state, env);
-    state.storage.sql.exec("CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, body BLOB)");
-  }
-  async fetch(request) {
-    this.ctx.storage.sql.exec("INSERT INTO rows (body) VALUES (?)", await request.arrayBuffer());
-    return ${SUCCESS};
-  }
-}
-export default {
-  fetch: (request, env) => env.ROW.getByName(new URL(request.url).pathname).fetch(request),
-};`
-
-/** The same, with a look at KV beside it, as the station has. */
-const GLANCE = `
+/** A Durable Object that inserts one row and answers, behind a Worker that hands it the request; `beside` that, something else. */
+const row = (beside = '') => `
 import { DurableObject } from "cloudflare:workers";
 export class Row extends DurableObject {
   constructor(state, env) {
@@ -44,10 +27,12 @@ export class Row extends DurableObject {
 }
 export default {
   async fetch(request, env, context) {
-    context.waitUntil(env.KV.get("seen:" + request.headers.get("x-hub-signature-256")));
+    ${beside}
     return env.ROW.getByName(new URL(request.url).pathname).fetch(request);
   },
 };`
+/** A look at KV, as the station has. */
+const LOOK = 'context.waitUntil(env.KV.get("seen:" + request.headers.get("x-hub-signature-256")));'
 
 /** Checks the same signature as the station does, by WebCrypto. */
 const hmac = (secret) => `
@@ -67,7 +52,7 @@ export default {
 /** The floors as Workers for \`start\`. */
 export const floors = (secret) => [
   { name: 'answer', source: ANSWER, objects: [] },
-  { name: 'row', source: ROW, objects: ['Row'] },
-  { name: 'glance', source: GLANCE, objects: ['Row'], kv: true },
+  { name: 'row', source: row(), objects: ['Row'] },
+  { name: 'glance', source: row(LOOK), objects: ['Row'], kv: true },
   { name: 'hmac', source: hmac(secret), objects: [] },
 ]

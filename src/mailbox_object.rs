@@ -23,8 +23,6 @@ use tram_core::{
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{Delay, Env, State, web_sys, worker_sys::DurableObjectState};
 
-/// Outgoing requests that may wait for response headers at once on the platform.
-const SLOTS: usize = 6;
 /// A run ends after this and lets the alarm call it again: the platform stops an
 /// alarm at 15 minutes.
 const LONGEST_RUN: Duration = Duration::from_secs(600);
@@ -155,7 +153,7 @@ impl Mailbox {
         Ok(done?)
     }
 
-    /// Delivers what is due, up to [`SLOTS`] at once, until nothing is.
+    /// Delivers what is due, up to [`AT_ONCE`](outbound::AT_ONCE) at once, until nothing is.
     async fn run(&self) -> Result<(), Trouble> {
         self.ready().await?;
         self.with(|core, _| {
@@ -189,8 +187,8 @@ impl Mailbox {
                 }
                 self.tend(|core, db| core.tend_again(db, now));
             }
-            if goes_on && under_way.len() < SLOTS {
-                match self.lease(SLOTS.saturating_sub(under_way.len()), now) {
+            if goes_on && under_way.len() < outbound::AT_ONCE {
+                match self.lease(outbound::AT_ONCE.saturating_sub(under_way.len()), now) {
                     Ok((jobs, until)) => {
                         for job in jobs {
                             under_way.push(Box::pin(self.attempt(job)));
@@ -210,7 +208,7 @@ impl Mailbox {
                     future::select(news, Delay::from(wait)).await;
                     None
                 }
-                Some(wait) if under_way.len() < SLOTS => {
+                Some(wait) if under_way.len() < outbound::AT_ONCE => {
                     let news = future::select(Box::pin(self.wake.wait()), Delay::from(wait));
                     match future::select(pin!(join::first(&mut under_way)), news).await {
                         Either::Left((finished, _)) => finished,

@@ -319,15 +319,9 @@ impl Objection for RegistryReply {
     fn problem(self) -> Problem {
         match self {
             Self::NotFound => Problem::webhook_not_found(),
-            Self::Invalid(mistakes) => Problem::invalid(
-                mistakes
-                    .into_iter()
-                    .map(|mistake| FieldError {
-                        pointer: mistake.pointer,
-                        message: mistake.message,
-                    })
-                    .collect(),
-            ),
+            Self::Invalid(mistakes) => {
+                Problem::invalid(mistakes.into_iter().map(FieldError::from).collect())
+            }
             Self::Webhook { .. } | Self::Webhooks { .. } | Self::Deleted(_) | Self::Done => {
                 senseless()
             }

@@ -17,6 +17,10 @@ use worker::{
     js_sys::{Promise, Uint8Array, futures::JsFuture},
 };
 
+/// Outgoing requests that may wait for response headers at once on the platform: of a
+/// seventh the time would run while it queues.
+pub(crate) const AT_ONCE: usize = 6;
+
 /// Makes one attempt of `job`; `None` when its destination is configured no more.
 pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> Option<Verdict> {
     let destination = webhook

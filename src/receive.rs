@@ -54,10 +54,11 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
             done.intake.reply.status,
             done.taken.as_slice(),
         ),
-        Err(problem) if problem.code == "try_again" => {
-            ("unavailable", problem.status, [].as_slice())
-        }
-        Err(problem) => ("refused", problem.status, [].as_slice()),
+        Err(problem) => (
+            receive::outcome_of_refused(problem),
+            problem.status,
+            [].as_slice(),
+        ),
     };
     // Before the answer is built: a line is written also when the runtime fails at that.
     log::write(tram_core::log::inbound(&tram_core::log::Inbound {
@@ -217,9 +218,7 @@ impl Receiver<'_> {
         seen.inbound.body = match body::read(request, limit).await {
             Ok(Body::Whole(bytes)) => bytes,
             Ok(Body::TooLarge) => return Err(receive::body_too_large(limit)),
-            Err(_) => {
-                return Err(Problem::try_again(BROKEN_OFF));
-            }
+            Err(_) => return Err(Problem::try_again(BROKEN_OFF)),
         };
         seen.body_was_read = true;
         if seen.inbound.is_gzipped() {

@@ -211,6 +211,16 @@ pub fn outcome(filtered: usize, taken: &[Taken]) -> &'static str {
     }
 }
 
+/// What `x-tram-outcome` says of a request that was answered with a problem.
+#[must_use]
+pub fn outcome_of_refused(problem: &Problem) -> &'static str {
+    if problem.code == "try_again" {
+        "unavailable"
+    } else {
+        "refused"
+    }
+}
+
 /// What an authentic request adds to the figures besides its events.
 #[must_use]
 pub fn tally(filtered: usize, taken: &[Taken]) -> Tally {

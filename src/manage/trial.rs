@@ -17,10 +17,6 @@ use tram_core::{
     webhook::Webhook,
 };
 
-/// Outgoing requests that may wait for response headers at once on the platform: of a
-/// seventh the time would run while it queues.
-const AT_ONCE: usize = 6;
-
 impl Manager<'_> {
     pub(super) async fn try_out(&mut self, id: &str) -> Answer {
         query::none(self.query())?;
@@ -47,7 +43,7 @@ impl Manager<'_> {
         });
         let station = station::station(self.env, None);
         let mut outcomes = Vec::new();
-        for destinations in webhook.destinations.chunks(AT_ONCE) {
+        for destinations in webhook.destinations.chunks(outbound::AT_ONCE) {
             let attempts = destinations.iter().map(|destination| {
                 let job = Job {
                     event: Rc::clone(&stored),

@@ -3,13 +3,14 @@
 //!
 //! The event is stored first, for its id goes with the attempts, as one that has failed
 //! at every destination: nothing is tried again by itself, and one whose attempts were
-//! never reported says so. Neither health nor figures of a destination follow from it.
+//! never reported says so. It says nothing of a destination's health; it counts as an event
+//! that came, and was delivered or failed.
 
-use super::view::AttemptView;
 use super::{
     Mailbox, MailboxError,
     accept::insert,
     deliveries::{Deliveries, History, Record, State},
+    view::AttemptView,
 };
 use crate::{
     database::Database,

@@ -43,6 +43,17 @@ fn bodies(intake: &Intake) -> Vec<&str> {
 }
 
 #[test]
+fn what_could_not_be_stored_is_unavailable_and_anything_else_refused() {
+    for (problem, outcome) in [
+        (Problem::try_again("later"), "unavailable"),
+        (unauthenticated(), "refused"),
+        (Problem::webhook_not_found(), "refused"),
+    ] {
+        assert_eq!(outcome_of_refused(&problem), outcome, "{}", problem.code);
+    }
+}
+
+#[test]
 fn the_checks_before_the_body_stand_in_order() {
     let mut off = casso();
     off.is_active = false;

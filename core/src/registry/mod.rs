@@ -15,7 +15,7 @@ mod tests;
 pub mod view;
 mod visits;
 
-pub use rotation::no_fields;
+pub use input::no_fields;
 pub use visits::Visit;
 
 use crate::{

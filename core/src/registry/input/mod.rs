@@ -24,14 +24,14 @@ use crate::{
     destination_url::Station,
     ids::WebhookId,
     messages::Reveal,
-    problem::FieldError,
+    problem::{FieldError, Problem},
     providers::Provider,
     secret::{Entropy, EntropyExhausted, Secret},
     time::Timestamp,
     webhook::{DirectionFilter, Retry, Settings, USUAL_ALERT_AFTER, Webhook},
 };
 use change::Change;
-use reader::{Mistakes, Object};
+use reader::{Mistakes, Node, Object};
 
 /// Bytes of a request's body.
 const MAX_BODY: usize = 262_144;
@@ -157,6 +157,33 @@ pub(super) fn parse(body: &str, mistakes: &mut Mistakes) -> Option<serde_json::V
         return None;
     }
     reader::parse(body.as_bytes(), mistakes)
+}
+
+/// For a request that takes nothing: its body may be empty, or an object without fields.
+///
+/// # Errors
+/// 422 with what is wrong.
+pub fn no_fields(body: &str) -> Result<(), Problem> {
+    read(body, &[], |_, _| ()).map_err(Problem::invalid)
+}
+
+/// Reads an operator's object of these fields, none of which is needed.
+pub(super) fn read<T>(
+    body: &str,
+    known: &[&str],
+    read: impl FnOnce(&Object<'_>, &mut Mistakes) -> T,
+) -> Result<T, Vec<FieldError>> {
+    let body = if body.trim().is_empty() { "{}" } else { body };
+    let mut mistakes = Mistakes::default();
+    let body = parse(body, &mut mistakes);
+    let sent = body
+        .as_ref()
+        .and_then(|body| Node::root(body).object(known, &mut mistakes));
+    let read = sent.map(|sent| read(&sent, &mut mistakes));
+    match read {
+        Some(read) if mistakes.is_empty() => Ok(read),
+        _ => Err(mistakes.into_vec()),
+    }
 }
 
 /// Drops every field that is sent as it is shown. `ingest_url` depends on where the
