@@ -15,11 +15,13 @@ export const SLOTS = 6
 /** What Cloudflare says of one object, softly. */
 const OBJECT_REQUESTS_PER_SECOND = 1_000
 const OBJECT_BYTES = 10e9
-/** A delivered event of 2 KB on disk, and what is left of it when its payload is gone (measured, see RESULTS.md). */
-const EVENT_BYTES = 4_186
-const KEY_BYTES = 526
-/** Rows that its end costs: the payload's and the key's (counted in core/src/mailbox/tests/cost.rs). */
-const PRUNING_ROWS = 2
+/** A delivered event of 2 KB on disk, and what is left of it when its payload is gone (measured in core/src/mailbox/tests/room.rs). */
+const EVENT_BYTES = 4_206
+const KEY_BYTES = 700
+/** Rows that its end costs: two for the payload, one for the key (counted in tests/tests/sql_suite.rs). */
+const PRUNING_ROWS = 3
+/** Where keys outlast payloads by fewer days, the room stays taken, and that row is spared (core/src/mailbox/prune.rs). */
+const WORTH_DAYS = 45
 /** CPU of the Worker and its object for an event, its delivery included (measured, rounded up). */
 const CPU_MS = 2
 const MOST_SHARDS = 64
@@ -59,7 +61,7 @@ export const STATIONS = {
     per_second: 10_000,
     peak: 10_000,
     retention_days: 3,
-    dedupe_days: 7,
+    dedupe_days: 4,
     mix: { load: 0.98, third: 0.02 },
     beside: { duplicate: 0.02, refused: 0.1 },
   },
@@ -81,11 +83,13 @@ export function model(station, counts) {
   const rows = (key) => (counts[key].rows_written ?? 0) + (counts[key].alarms_set ?? 0)
   const rowsPerEvent = Object.entries(station.mix).reduce((all, [key, share]) => all + share * rows(key), 0)
   const time = Object.entries(station.mix).reduce((all, [key, share]) => all + share * gigabyteSeconds(key), 0)
-  const bytes = station.per_second * DAY * (station.retention_days * EVENT_BYTES + (station.dedupe_days - station.retention_days) * KEY_BYTES)
+  const days = station.dedupe_days - station.retention_days
+  const [keyBytes, pruningRows] = days >= WORTH_DAYS ? [KEY_BYTES, PRUNING_ROWS] : [EVENT_BYTES, PRUNING_ROWS - 1]
+  const bytes = station.per_second * DAY * (station.retention_days * EVENT_BYTES + days * keyBytes)
   const bill = {
     'events, relayed': dollars(station.mix),
     'duplicates, forgeries, filtered': dollars(station.beside),
-    'pruning': events * PRUNING_ROWS * PRICES.rows_written,
+    'pruning': events * pruningRows * PRICES.rows_written,
     'CPU': events * CPU_MS * PRICES.cpu_ms,
     "objects' time": events * time * PRICES.gigabyte_seconds,
     'storage': (bytes / 1e9) * PRICES.gigabyte_months,
@@ -93,8 +97,8 @@ export function model(station, counts) {
   return {
     events,
     shards: station.webhooks * station.shards,
-    rows_per_event: rowsPerEvent + PRUNING_ROWS,
-    rows_per_second: station.per_second * (rowsPerEvent + PRUNING_ROWS),
+    rows_per_event: rowsPerEvent + pruningRows,
+    rows_per_second: station.per_second * (rowsPerEvent + pruningRows),
     gigabytes: bytes / 1e9,
     gigabytes_per_shard: bytes / 1e9 / (station.webhooks * station.shards),
     needed: {

@@ -10,7 +10,7 @@
 
 use super::{Mailbox, MailboxError, schema, sql};
 use crate::{
-    database::{Database, Value},
+    database::{Database, Row, Value},
     ids::Sequence,
     time::{DAY, HOUR, Timestamp},
     webhook::Webhook,
@@ -19,6 +19,15 @@ use std::time::Duration;
 
 /// Events that one batch deals with.
 pub(super) const BATCH: usize = 200;
+/// Of so many rows that shrink in a batch, one is put anew (see [`shrink`]): with every
+/// one a row more would be written for hardly less room, with every third it is twice the
+/// room.
+const PUT_ANEW: usize = 2;
+/// Where keys outlast payloads by fewer days than these, a row more costs more than the
+/// room that it saves.
+const WORTH_DAYS: u32 = 45;
+/// Rows that lose less than this are left where they are.
+const WORTH_BYTES: i64 = 512;
 /// Batches of one wake.
 const BATCHES: usize = 4;
 /// Where there is more, the next batches follow after this.
@@ -143,35 +152,80 @@ fn prune_payloads(
     let from = kept_from(db)?;
     let before = Sequence::first_at(now.minus(days(config.retention_days)));
     let rows = db.run(
-        "SELECT seq, status = 'pending' FROM events WHERE seq >= ? AND seq < ?
-         ORDER BY seq LIMIT ?",
+        &format!(
+            "SELECT {KEPT}, status = 'pending',
+                 iif(test = 1, 0, ifnull(length(envelope), 0) + ifnull(length(body), 0))
+             FROM events WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?"
+        ),
         &[sql::sequence(from), sql::sequence(before), sql::size(BATCH)],
     )?;
-    let mut to = None;
-    let mut stopped = false;
-    for row in &rows {
-        if row.integer(1)? != 0 {
-            stopped = true;
-            break;
-        }
-        to = Some(sql::after(sql::read_sequence(row, 0)?));
-    }
-    let Some(to) = to else {
+    let over: Vec<&Row> = rows
+        .iter()
+        .map_while(|row| match row.integer(COLUMNS) {
+            Ok(0) => Some(Ok(row)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+        .collect::<Result<_, _>>()?;
+    let Some(last) = over.last() else {
         return Ok(false);
     };
+    let to = sql::after(sql::read_sequence(last, 0)?);
     let range = [sql::sequence(from), sql::sequence(to)];
     db.atomically(|| -> Result<(), MailboxError> {
         for statement in [
             "DELETE FROM payloads WHERE seq >= ? AND seq < ?",
             "DELETE FROM events WHERE seq >= ? AND seq < ? AND test = 1",
-            "UPDATE events SET envelope = NULL, body = NULL
-             WHERE seq >= ? AND seq < ? AND envelope IS NOT NULL",
         ] {
             db.run(statement, &range)?;
         }
+        let rest = config.dedupe_days.saturating_sub(config.retention_days);
+        shrink(db, &over, rest >= WORTH_DAYS)?;
         schema::set_meta(db, PRUNED, sql::sequence(to))
     })?;
-    Ok(!stopped && rows.len() >= BATCH)
+    Ok(over.len() >= BATCH)
+}
+
+/// What of an event's row is kept as long as its key: all but the payload.
+pub(super) const KEPT: &str = "seq, fresh, status, test, conflicts, key, body_sha256, name, \
+     object_id, summary, deliveries";
+/// How many columns these are.
+const COLUMNS: usize = 11;
+
+/// Takes the payloads out of events' rows, in their order.
+///
+/// SQLite leaves the pages of rows that have shrunk as they are, and numbers only grow:
+/// nothing would fill them up. Where a row goes out, it joins its page with the next
+/// ones; so some rows go out, and in again, where the room is worth it.
+fn shrink(db: &impl Database, rows: &[&Row], worth: bool) -> Result<(), MailboxError> {
+    let mut cut: Vec<i64> = Vec::new();
+    let mut anew: Vec<&[Value]> = Vec::new();
+    let mut large: usize = 0;
+    // From the last: what comes after it has not shrunk.
+    for row in rows.iter().rev() {
+        let bytes = row.integer(COLUMNS.saturating_add(1))?;
+        let is_large = worth && bytes >= WORTH_BYTES;
+        match row.0.get(..COLUMNS) {
+            Some(kept) if is_large && large.is_multiple_of(PUT_ANEW) => anew.push(kept),
+            _ if bytes > 0 => cut.push(row.integer(0)?),
+            _ => {}
+        }
+        large = large.saturating_add(usize::from(is_large));
+    }
+    db.run(
+        "UPDATE events SET envelope = NULL, body = NULL
+         WHERE seq IN (SELECT value FROM json_each(?))",
+        &[sql::json(&cut)?],
+    )?;
+    for kept in anew.iter().rev() {
+        let number = kept.get(..1).unwrap_or_default();
+        db.run("DELETE FROM events WHERE seq = ?", number)?;
+        db.run(
+            &format!("INSERT INTO events ({KEPT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+            kept,
+        )?;
+    }
+    Ok(())
 }
 
 /// When the first of what is kept is over its time.

@@ -7,7 +7,7 @@ use crate::{
     delivery::Status,
     mailbox::{Mailbox, view::EventQuery},
     messages::MailboxRequest,
-    time::{MINUTE, Timestamp},
+    time::{DAY, MINUTE, Timestamp},
 };
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ const SLOTS: usize = 6;
 /// `lone`: one event, alone, taken at its first attempt. `burst`: 100 events that
 /// come while deliveries run, all taken. `third`: one event, taken at its third
 /// attempt. `duplicate`: a second coming of a delivered event. `test`: a test call.
-/// `refusals`: 200 refused requests in three writes.
+/// `refusals`: 200 refused requests in three writes. `payloads`, `keys`: the end of the
+/// payloads, then of the keys, of 100 delivered events.
 ///
 /// # Errors
 /// When the database fails or there is no such scenario.
@@ -67,18 +68,16 @@ pub fn run(scenario: &str, db: &impl Database, written: &dyn Fn() -> u64) -> Res
                 station.refuses(count)?;
             }
         }
-        "burst" => {
-            station.comes("0", false)?;
-            station.mailbox.woken();
-            station.mailbox.begin_run();
-            for n in 1..=BURST {
-                station.deliver(&[200])?;
-                if n < BURST {
-                    station.comes(&n.to_string(), false)?;
-                }
-                station.now = station.now.plus(Duration::from_millis(10));
+        "burst" => station.bursts()?,
+        "payloads" | "keys" => {
+            station.bursts()?;
+            let mut before = written();
+            station.tends_after(DAY.saturating_mul(31))?;
+            if scenario == "keys" {
+                before = written();
+                station.tends_after(DAY.saturating_mul(400))?;
             }
-            station.ends()?;
+            return Ok(written().saturating_sub(before));
         }
         other => return Err(["no such scenario: ", other].concat()),
     }
@@ -154,6 +153,26 @@ impl<D: Database> Station<'_, D> {
         event.test = test;
         let taken = self.mailbox.accept(self.db, &accept(vec![event]), self.now);
         taken.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn bursts(&mut self) -> Result<(), String> {
+        self.comes("0", false)?;
+        self.mailbox.woken();
+        self.mailbox.begin_run();
+        for n in 1..=BURST {
+            self.deliver(&[200])?;
+            if n < BURST {
+                self.comes(&n.to_string(), false)?;
+            }
+            self.now = self.now.plus(Duration::from_millis(10));
+        }
+        self.ends()
+    }
+
+    fn tends_after(&mut self, rest: Duration) -> Result<(), String> {
+        self.now = self.now.plus(rest);
+        let tended = self.mailbox.tend(self.db, self.now);
+        tended.map_err(|error| error.to_string())
     }
 
     fn stores(&mut self) -> Result<(), String> {
