@@ -57,19 +57,24 @@ export function capture(command, args, options = {}) {
 /**
  * Runs a program in the foreground, passing its output on, and returns what it
  * wrote to stdout. Fails with one line when the program fails.
+ *
+ * With `apart`, a heading, nothing is passed on before its end, and then all of it, errors
+ * included.
  */
-export async function run(command, args, { cwd = ROOT, env = process.env, toStderr = false, stdin = 'ignore', inherit = false } = {}) {
+export async function run(command, args, { cwd = ROOT, env = process.env, toStderr = false, stdin = 'ignore', inherit = false, apart = '' } = {}) {
   const child = spawn(command, args, {
     cwd,
     env,
     shell: needsShell(command),
-    stdio: [stdin, inherit ? 'inherit' : 'pipe', 'inherit'],
+    stdio: [stdin, inherit ? 'inherit' : 'pipe', apart ? 'pipe' : 'inherit'],
   })
   let output = ''
+  const out = toStderr ? process.stderr : process.stdout
   child.stdout?.setEncoding('utf8').on('data', (text) => {
     output += text
-    ;(toStderr ? process.stderr : process.stdout).write(text)
+    if (!apart) out.write(text)
   })
+  child.stderr?.setEncoding('utf8').on('data', (text) => (output += text))
   const forward = (signal) => child.kill(signal)
   process.on('SIGINT', forward).on('SIGTERM', forward)
   try {
@@ -77,6 +82,7 @@ export async function run(command, args, { cwd = ROOT, env = process.env, toStde
       child.on('error', reject)
       child.on('close', (status, signal) => resolve(status ?? signal))
     })
+    if (apart) out.write(`${apart}\n${output}`)
     if (ending !== 0) {
       const error = new Advice(`\`${[path.basename(command), ...args].join(' ')}\` failed (${ending}); see above`)
       error.output = output

@@ -7,6 +7,7 @@
 import { guard } from '../benches/guards.mjs'
 import { SQL_SUITE, build } from './build.mjs'
 import { Advice, capture, main, run, seconds } from './process.mjs'
+import { runPrograms } from './test-programs.mjs'
 import { ensureTools } from './tools.mjs'
 
 /** On stdout, as cargo's results are, so that the order stays. */
@@ -54,7 +55,10 @@ async function test(args) {
       async () => {
         if (quick || !hasPackage(tools, 'tram-tests')) return tell(quick ? 'left out: --quick' : 'none in this workspace')
         await build(tools, SQL_SUITE)
-        await cargoTest('tram-tests', { TRAM_NODE: tools.node, TRAM_WRANGLER: tools.wrangler })
+        const env = { ...tools.env, TRAM_NODE: tools.node, TRAM_WRANGLER: tools.wrangler }
+        const { output, failed } = await runPrograms(tools.cargo, [...LOCKED, '-p', 'tram-tests'], 'tests', names, env)
+        add(sum, output)
+        if (failed.length > 0) throw new Advice(`failed: ${failed.join(', ')}; see above`)
       },
     ],
   ]

@@ -1,0 +1,51 @@
+// The test programs of a package, two at a time: cargo runs one after the other, and
+// those that drive a runtime mostly wait for it.
+
+import path from 'node:path'
+import { Advice, ROOT, capture, run } from './process.mjs'
+
+/** As many as have a core each on the smallest machines. */
+const AT_ONCE = 2
+/** Those that wait longest (for a lease to end, for memory to grow old) begin first. */
+const FIRST = ['crash', 'kv']
+
+/** What cargo has built: name and file of each program. */
+function programs(cargo, words, env) {
+  const built = capture(cargo, ['test', ...words, '--no-run', '--message-format', 'json-render-diagnostics'], {
+    env,
+    maxBuffer: 256 * 1024 * 1024,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (built.status !== 0) throw new Advice('the tests do not compile; see above')
+  return built.stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter(({ reason, executable, profile }) => reason === 'compiler-artifact' && executable && profile.test)
+    .map(({ target, executable }) => ({ name: target.name, file: executable }))
+}
+
+/**
+ * Builds the test programs of the package in `folder` and runs them all, each with
+ * `args`; what it wrote is told at its end. Returns all that they wrote, and the names
+ * of those that failed.
+ */
+export async function runPrograms(cargo, words, folder, args, env) {
+  const rank = ({ name }) => (FIRST.includes(name) ? 0 : 1)
+  const waiting = programs(cargo, words, env).sort((one, other) => rank(one) - rank(other))
+  let output = ''
+  const failed = []
+  const work = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      try {
+        output += await run(next.file, args, { cwd: path.join(ROOT, folder), env, apart: `     Running ${next.name} (${path.relative(ROOT, next.file)})` })
+      } catch (error) {
+        if (!(error instanceof Advice)) throw error
+        output += error.output ?? ''
+        failed.push(next.name)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
+  return { output, failed }
+}
