@@ -1,9 +1,9 @@
-//! Requests that come in, and answers: each crosses into JavaScript once, field by field
-//! would be a dozen times. The SDK's own types do the latter, and bring what is not
+//! Requests that come in, and answers: each crosses between JavaScript and Rust once, field
+//! by field would be a dozen times. The SDK's own types do the latter, and bring what is not
 //! needed here into the wasm.
 
-use crate::thrown::Thrown;
-use tram_core::{headers::Headers, request_url::RequestUrl};
+use crate::{body::Body, thrown::Thrown};
+use tram_core::{headers::Headers, request_url::RequestUrl, time::Timestamp};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
     js_sys::{Uint8Array, futures::JsFuture},
@@ -13,18 +13,23 @@ use worker::{
 #[wasm_bindgen(module = "/src/http.js")]
 extern "C" {
     /// See there.
-    #[wasm_bindgen(js_name = head)]
-    fn read_head(request: &web_sys::Request) -> String;
-
-    /// See there.
     #[wasm_bindgen(catch, js_name = respond)]
     fn make(status: u16, fields: &str, body: &[u8]) -> Result<web_sys::Response, JsValue>;
 }
 
-/// A request, its body unread.
+/// A request.
 pub(crate) struct Request {
     /// As the runtime has it.
     pub(crate) raw: web_sys::Request,
+    pub(crate) head: Head,
+    /// What was read of it before Rust was called.
+    pub(crate) body: Option<Body>,
+    /// When it came.
+    pub(crate) came: Timestamp,
+}
+
+/// A request without its body.
+pub(crate) struct Head {
     /// Upper case.
     pub(crate) method: String,
     /// As the runtime states it.
@@ -33,21 +38,9 @@ pub(crate) struct Request {
     pub(crate) headers: Headers,
 }
 
-impl Request {
-    /// The path of its URL.
-    pub(crate) fn path(&self) -> &str {
-        RequestUrl::split(&self.url).map_or("/", |url| url.path)
-    }
-
-    /// The query of its URL, without `?`.
-    pub(crate) fn query(&self) -> &str {
-        RequestUrl::split(&self.url).map_or("", |url| url.query)
-    }
-}
-
-impl From<web_sys::Request> for Request {
-    fn from(raw: web_sys::Request) -> Self {
-        let head = read_head(&raw);
+impl Head {
+    /// Reads what `http.js` has written.
+    pub(crate) fn read(head: &str) -> Self {
         let mut lines = head.split('\n');
         let mut line = || lines.next().unwrap_or_default().to_owned();
         let (method, url) = (line(), line());
@@ -56,11 +49,20 @@ impl From<web_sys::Request> for Request {
             headers.push(name, value);
         }
         Self {
-            raw,
             method,
             url,
             headers,
         }
+    }
+
+    /// The path of its URL.
+    pub(crate) fn path(&self) -> &str {
+        RequestUrl::split(&self.url).map_or("/", |url| url.path)
+    }
+
+    /// The query of its URL, without `?`.
+    pub(crate) fn query(&self) -> &str {
+        RequestUrl::split(&self.url).map_or("", |url| url.query)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     clock,
     configs::{self, Found, Known},
     glance,
-    http::{Request, Response},
+    http::{Head, Request, Response},
     join, log,
     manage::BROKEN_OFF,
     objects,
@@ -25,12 +25,15 @@ use tram_core::{
 };
 use worker::{Context, Env, web_sys};
 
+/// What the paths begin with that providers are given.
+pub(crate) const PATH: &str = "/in/";
+
 /// How often one request may find that the configuration has moved on.
 const RELOADS: usize = 3;
 
 /// Answers one inbound request.
 pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &str) -> Response {
-    let started = clock::now();
+    let came = request.came;
     let mut seen = Seen::default();
     let webhook_id = WebhookId::parse(id);
     let outcome = match webhook_id {
@@ -70,7 +73,7 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
         taken,
         outcome: became,
         status,
-        ms: u64::try_from(clock::now().since(started).as_millis()).unwrap_or(u64::MAX),
+        ms: u64::try_from(clock::now().since(came).as_millis()).unwrap_or(u64::MAX),
         reason,
     }));
     match outcome {
@@ -121,16 +124,24 @@ enum NotTaken {
     Unavailable(String),
 }
 
-/// The request without its body, which has not been read, and the way to that.
-fn head(request: Request) -> (Inbound, web_sys::Request) {
-    let inbound = Inbound {
-        query: request.query().to_owned(),
-        method: request.method,
-        url: request.url,
-        headers: request.headers,
+/// How many bytes of its body a request may bring, when it will be read by all that is
+/// known without asking anybody: then it can be read first.
+pub(crate) fn ahead(env: &Env, head: &Head) -> Option<usize> {
+    let id = WebhookId::parse(head.path().strip_prefix(PATH)?)?;
+    let known = configs::at_hand(&id, clock::now())?;
+    receive::precheck(&known.webhook, &head.method, &head.headers).ok()?;
+    Some(station::max_body_bytes(env))
+}
+
+/// The request without its body.
+fn without_body(head: Head) -> Inbound {
+    Inbound {
+        query: head.query().to_owned(),
+        method: head.method,
+        url: head.url,
+        headers: head.headers,
         ..Inbound::default()
-    };
-    (inbound, request.raw)
+    }
 }
 
 fn precheck(known: &Known, seen: &Seen) -> Result<(), Problem> {
@@ -141,13 +152,12 @@ impl Receiver<'_> {
     /// What is known of the request stands in `seen`, whatever it comes to.
     async fn receive(&self, request: Request, seen: &mut Seen) -> Result<Done, Problem> {
         let mut known = self.found(configs::find(self.env, self.context, &self.id).await, seen)?;
-        let raw;
-        (seen.inbound, raw) = head(request);
+        seen.inbound = without_body(request.head);
         // A refusal counts only if it is the Registry's configuration that refuses.
         while let Err(problem) = precheck(&known, seen) {
             known = self.refreshed(&known, seen).await?.ok_or(problem)?;
         }
-        self.read_body(&raw, seen).await?;
+        self.read_body(&request.raw, request.body, seen).await?;
         for _ in 0..RELOADS {
             let intake = match receive::receive(&known.webhook, &seen.inbound, clock::now()) {
                 Ok(intake) => intake,
@@ -213,12 +223,21 @@ impl Receiver<'_> {
         }
     }
 
-    async fn read_body(&self, request: &web_sys::Request, seen: &mut Seen) -> Result<(), Problem> {
+    async fn read_body(
+        &self,
+        request: &web_sys::Request,
+        ahead: Option<Body>,
+        seen: &mut Seen,
+    ) -> Result<(), Problem> {
         let limit = station::max_body_bytes(self.env);
-        seen.inbound.body = match body::read(request, limit).await {
-            Ok(Body::Whole(bytes)) => bytes,
-            Ok(Body::TooLarge) => return Err(receive::body_too_large(limit)),
-            Err(_) => return Err(Problem::try_again(BROKEN_OFF)),
+        let read = match ahead {
+            Some(read) => read,
+            None => body::read(request, limit).await,
+        };
+        seen.inbound.body = match read {
+            Body::Whole(bytes) => bytes,
+            Body::TooLarge => return Err(receive::body_too_large(limit)),
+            Body::BrokenOff => return Err(Problem::try_again(BROKEN_OFF)),
         };
         seen.body_was_read = true;
         if seen.inbound.is_gzipped() {
