@@ -13,8 +13,12 @@ use worker::{
 #[wasm_bindgen(module = "/src/http.js")]
 extern "C" {
     /// See there.
-    #[wasm_bindgen(catch, js_name = respond)]
-    fn make(status: u16, fields: &str, body: &[u8]) -> Result<web_sys::Response, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn respond(head: &str, own: &str, body: &str) -> Result<web_sys::Response, JsValue>;
+
+    /// See there.
+    #[wasm_bindgen(catch, js_name = message)]
+    fn make_message(status: u16, bytes: &[u8]) -> Result<web_sys::Response, JsValue>;
 }
 
 /// A request.
@@ -69,8 +73,11 @@ impl Head {
 /// An answer.
 pub(crate) struct Response {
     pub(crate) status: u16,
+    /// Fields that other answers have as well.
     pub(crate) headers: Headers,
-    pub(crate) body: Vec<u8>,
+    /// Fields that are this one's alone, such as an id.
+    pub(crate) own: Headers,
+    pub(crate) body: String,
 }
 
 impl Response {
@@ -79,7 +86,8 @@ impl Response {
     /// # Errors
     /// When the runtime does not take a header field.
     pub(crate) fn into_runtime(self) -> Result<web_sys::Response, Thrown> {
-        Ok(make(self.status, &lines(self.headers.iter()), &self.body)?)
+        let head = [self.status.to_string(), lines(self.headers.iter())].join("\n");
+        Ok(respond(&head, &lines(self.own.iter()), &self.body)?)
     }
 }
 
@@ -105,7 +113,7 @@ pub(crate) fn message(answer: Result<Vec<u8>, ()>) -> Result<web_sys::Response, 
         Ok(bytes) => (200, bytes),
         Err(()) => (500, Vec::new()),
     };
-    make(status, "", &body)
+    make_message(status, &body)
 }
 
 /// Names and values of header fields, a line each. None of them holds a line end.

@@ -79,12 +79,13 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
     match outcome {
         Ok(done) => {
             let mut response = answers::reply(&done.intake.reply, became);
-            let headers = &mut response.headers;
             if let Some(ids) = receive::event_ids_header(&done.taken) {
-                headers.push("x-tram-event-id", ids);
+                response.own.push("x-tram-event-id", ids);
             }
             let count = receive::set_out(&done.taken).count();
-            headers.push("x-tram-event-count", count.to_string());
+            response
+                .headers
+                .push("x-tram-event-count", count.to_string());
             response
         }
         Err(problem) => {
