@@ -13,7 +13,7 @@ import { Advice, ROOT, main, run, say, seconds } from './process.mjs'
 import { ensureTools } from './tools.mjs'
 
 /** What decides a build beside the sources that the compiler itself names. */
-const SETTINGS = ['Cargo.toml', 'Cargo.lock', 'core/Cargo.toml', 'rust-toolchain.toml', 'package-lock.json', 'scripts/build.mjs', 'scripts/tools.mjs']
+const SETTINGS = ['.cargo/config.toml', 'Cargo.toml', 'Cargo.lock', 'core/Cargo.toml', 'rust-toolchain.toml', 'package-lock.json', 'scripts/build.mjs', 'scripts/tools.mjs']
 
 /** The Workers of this project. */
 export const TRAM = { folder: '.', crate: 'tram', settings: [...SETTINGS, 'src/entry.js'], entry: 'src/entry.js' }
