@@ -45,11 +45,10 @@ async function discard(reader) {
 }
 
 // A request's body up to `limit` bytes, or null when there is more. Rejects when the
-// sender breaks off.
-export async function read(request, limit) {
-  if (!request.body) return new Uint8Array(0);
-  const declared = request.headers.get("content-length") ?? "";
+// sender breaks off. `declared` is its content-length.
+export async function read(request, limit, declared = request.headers.get("content-length") ?? "") {
   if (!/^\d+$/.test(declared)) {
+    if (!request.body) return new Uint8Array(0);
     const reader = request.body.getReader();
     const whole = await gather(reader, limit);
     if (!whole) await discard(reader);

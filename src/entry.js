@@ -25,11 +25,11 @@ export default {
   // first: then a request whose answer takes nobody else needs no promise of Rust's.
   fetch(request, env, context) {
     const came = Date.now();
-    const lines = head(request);
+    const { lines, method, url, length, hops } = head(request);
     const answer = (body, known) => guarded(fetch, request, env, context, lines, body, known, came);
-    const limit = guarded(ahead, env, lines);
+    const limit = guarded(ahead, env, method, url, hops);
     if (limit === 0) return answer(undefined, UNREAD);
-    return read(request, limit).then(
+    return read(request, limit, length).then(
       (body) => (body ? answer(body, WHOLE) : answer(undefined, TOO_LARGE)),
       () => answer(undefined, BROKEN_OFF),
     );

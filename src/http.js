@@ -1,11 +1,17 @@
 // Requests and answers, each crossing between Rust and JavaScript once.
 
-// The method, the URL, and names and values of the header fields, a line each: none of
-// them can hold a line end.
+// The head of a request: its method, its URL, and names and values of its header fields, a
+// line each: none of them can hold a line end. Beside these, what is asked of it first.
 export function head(request) {
-  let lines = `${request.method}\n${request.url}`;
-  for (const [name, value] of request.headers) lines += `\n${name}\n${value}`;
-  return lines;
+  const { method, url } = request;
+  let lines = `${method}\n${url}`;
+  let length = "", hops;
+  request.headers.forEach((value, name) => {
+    lines += `\n${name}\n${value}`;
+    if (name === "content-length") length = value;
+    else if (name === "x-tram-hops") hops = value;
+  });
+  return { lines, method, url, length, hops };
 }
 
 // Answers that are alike in all but their bodies, by their heads, without any: it is

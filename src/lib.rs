@@ -79,10 +79,10 @@ pub fn fetch(
 }
 
 /// How many bytes of a request's body are to be read before [`fetch`] is called; 0 when it
-/// is not to be read yet.
+/// is not to be read yet. `hops` is what its head says of them.
 #[wasm_bindgen]
-pub fn ahead(env: &JsValue, head: &str) -> u32 {
-    let limit = receive::ahead(env.unchecked_ref(), &Head::read(head));
+pub fn ahead(env: &JsValue, method: &str, url: &str, hops: Option<String>) -> u32 {
+    let limit = receive::ahead(env.unchecked_ref(), method, url, hops);
     limit.and_then(|limit| limit.try_into().ok()).unwrap_or(0)
 }
 

@@ -16,11 +16,13 @@ use crate::{
 };
 use tram_core::{
     event::NewEvent,
+    headers::Headers,
     ids::WebhookId,
     inbound::{Inbound, Refusal},
     messages::{Accept, AcceptReply, Taken, shard_of},
     problem::Problem,
     receive::{self, Intake},
+    request_url::RequestUrl,
     webhook::Webhook,
 };
 use worker::{Context, Env, web_sys};
@@ -127,10 +129,12 @@ enum NotTaken {
 
 /// How many bytes of its body a request may bring, when it will be read by all that is
 /// known without asking anybody: then it can be read first.
-pub(crate) fn ahead(env: &Env, head: &Head) -> Option<usize> {
-    let id = WebhookId::parse(head.path().strip_prefix(PATH)?)?;
+pub(crate) fn ahead(env: &Env, method: &str, url: &str, hops: Option<String>) -> Option<usize> {
+    let path = RequestUrl::split(url)?.path;
+    let id = WebhookId::parse(path.strip_prefix(PATH)?)?;
     let known = configs::at_hand(&id, clock::now())?;
-    receive::precheck(&known.webhook, &head.method, &head.headers).ok()?;
+    let headers: Headers = hops.map(|hops| (receive::HOPS, hops)).into_iter().collect();
+    receive::precheck(&known.webhook, method, &headers).ok()?;
     Some(station::max_body_bytes(env))
 }
 
