@@ -14,32 +14,24 @@ export function head(request) {
   return { lines, method, url, length, hops };
 }
 
-// Answers that are alike in all but their bodies, by their heads, without any: it is
-// quicker to make one more after another than to name each of its header fields again.
-const alike = new Map();
-const MOST_ALIKE = 100;
 const encoder = new TextEncoder();
 
-function like(head) {
-  const known = alike.get(head);
-  if (known) return known;
+// What answers are made after that are alike in all but their bodies, and in the fields
+// that are each one's own: it is quicker than to name each of the others again. `head` is
+// their status and header fields, a line each.
+export function like(head) {
   const [status, ...lines] = head.split("\n");
   const headers = new Headers();
   append(headers, lines);
-  const one = { answer: new Response(null, { status: Number(status), headers }), typed: headers.has("content-type") };
-  if (alike.size >= MOST_ALIKE) alike.clear();
-  alike.set(head, one);
-  return one;
+  return { answer: new Response(null, { status: Number(status), headers }), typed: headers.has("content-type") };
 }
 
 function append(headers, lines) {
   for (let at = 1; at < lines.length; at += 2) headers.append(lines[at - 1], lines[at]);
 }
 
-// An answer: its status and header fields, a line each; the fields that no other answer
-// has, likewise; its body. Without one where that is empty: 204 and 205 may not carry one.
-export function respond(head, own, body) {
-  const { answer, typed } = like(head);
+// An answer. Without a body where that is empty: 204 and 205 may not carry one.
+export function respond({ answer, typed }, own, body) {
   // Of a text that is not said to be something, the runtime would say that it is one.
   const response = new Response(body === "" ? null : typed ? body : encoder.encode(body), answer);
   if (own !== "") append(response.headers, own.split("\n"));

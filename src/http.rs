@@ -3,7 +3,8 @@
 //! needed here into the wasm.
 
 use crate::{body::Body, thrown::Thrown};
-use tram_core::{headers::Headers, request_url::RequestUrl, time::Timestamp};
+use std::cell::RefCell;
+use tram_core::{few::Few, headers::Headers, request_url::RequestUrl, time::Timestamp};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
     js_sys::{Uint8Array, futures::JsFuture},
@@ -14,7 +15,11 @@ use worker::{
 extern "C" {
     /// See there.
     #[wasm_bindgen(catch)]
-    fn respond(head: &str, own: &str, body: &str) -> Result<web_sys::Response, JsValue>;
+    fn like(head: &str) -> Result<JsValue, JsValue>;
+
+    /// See there.
+    #[wasm_bindgen(catch)]
+    fn respond(like: &JsValue, own: &str, body: &JsValue) -> Result<web_sys::Response, JsValue>;
 
     /// See there.
     #[wasm_bindgen(catch, js_name = message)]
@@ -70,6 +75,44 @@ impl Head {
     }
 }
 
+/// How many answers are known by their heads.
+const MOST_ALIKE: usize = 100;
+/// Longer bodies are not kept for another answer.
+const LONGEST_KEPT: usize = 1024;
+
+thread_local! {
+    static ALIKE: RefCell<Few<String, Alike>> = RefCell::default();
+}
+
+/// What the runtime knows already of answers with the same head.
+struct Alike {
+    like: JsValue,
+    /// The body of the last one, as Rust and as JavaScript have it.
+    body: String,
+    text: JsValue,
+}
+
+impl Alike {
+    fn new(head: &str) -> Result<Self, Thrown> {
+        Ok(Self {
+            like: like(head)?,
+            body: String::new(),
+            text: JsValue::from_str(""),
+        })
+    }
+
+    fn answer(&mut self, own: &str, body: String) -> Result<web_sys::Response, Thrown> {
+        if body.len() > LONGEST_KEPT {
+            return Ok(respond(&self.like, own, &body.into())?);
+        }
+        if self.body != body {
+            self.text = JsValue::from_str(&body);
+            self.body = body;
+        }
+        Ok(respond(&self.like, own, &self.text)?)
+    }
+}
+
 /// An answer.
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -87,7 +130,17 @@ impl Response {
     /// When the runtime does not take a header field.
     pub(crate) fn into_runtime(self) -> Result<web_sys::Response, Thrown> {
         let head = [self.status.to_string(), lines(self.headers.iter())].join("\n");
-        Ok(respond(&head, &lines(self.own.iter()), &self.body)?)
+        let own = lines(self.own.iter());
+        ALIKE.with_borrow_mut(|alike| {
+            let known = alike.remove(&head);
+            let mut known = known.map_or_else(|| Alike::new(&head), Ok)?;
+            let answer = known.answer(&own, self.body);
+            if alike.len() >= MOST_ALIKE {
+                *alike = Few::default();
+            }
+            alike.insert(head, known);
+            answer
+        })
     }
 }
 

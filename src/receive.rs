@@ -45,13 +45,14 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
         }
         None => Err(Problem::webhook_not_found()),
     };
+    let now = clock::now();
     let reason = seen.refusal.as_ref().map(Refusal::code);
     if let Some(webhook) = &seen.webhook {
         let tally = match &outcome {
             Ok(done) => receive::tally(done.intake.filtered, &done.taken),
             Err(problem) => receive::tally_of_refused(problem),
         };
-        tallies::add(env, context, webhook.id, tally);
+        tallies::add(env, context, webhook.id, tally, now);
     }
     let (became, status, taken) = match &outcome {
         Ok(done) => (
@@ -75,7 +76,7 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
         taken,
         outcome: became,
         status,
-        ms: u64::try_from(clock::now().since(came).as_millis()).unwrap_or(u64::MAX),
+        ms: u64::try_from(now.since(came).as_millis()).unwrap_or(u64::MAX),
         reason,
     }));
     match outcome {
@@ -93,7 +94,7 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
         Err(problem) => {
             let mut response = answers::problem(&problem);
             response.headers.push(OUTCOME, became);
-            refusals::keep(env, context, seen, &problem);
+            refusals::keep(env, context, seen, &problem, now);
             response
         }
     }
