@@ -110,14 +110,17 @@ function lighter(script, entry) {
   script = `const resolved = Promise.resolve();\n${script}`
   if (!entry) return script
   // Classes of the SDK that nobody makes, and what would keep them.
-  change(/= new Proxy\((\w+), classProxyHooks\)/g, '= /* @__PURE__ */ new Proxy($1, classProxyHooks)', 0)
   change(/: new FinalizationRegistry\(/g, ': /* @__PURE__ */ new FinalizationRegistry(', 0)
   change(/^if \(Symbol\.dispose\) .*$/gm, '', 0)
-  // The events are the entry's: a class of them is made anew for every request.
+  // The events and the objects are the entry's.
   const [[, fetch]] = change(/^Entrypoint\.prototype\.fetch = function \w+\(arg\) \{\s*return (\w+)\.call\([^]*?^\};/gm, '')
   const [[, scheduled]] = change(/^Entrypoint\.prototype\.scheduled = function \w+\(arg\) \{\s*return (\w+)\.call\([^]*?^\};/gm, '')
   change(/^Entrypoint\.prototype\.\w+ = \w+;$/gm, '', 0)
-  change(/^export \{[^]*?(\w+ as Mailbox,)[^]*?(\w+ as Registry,)[^]*?^\};/gm, `export { $1 $2 ${fetch} as fetch, ${scheduled} as scheduled, ahead, read, checkReinitialize, handleMaybeCritical };`)
+  change(/^var \w+ = new Proxy\(\w+, classProxyHooks\);$/gm, '', 0)
+  // Whatever ends the instance has the entry make the next, before anything is put into its
+  // memory, and not the call in which that is found out.
+  change(/(^function __wbg_handle_catch\(e\) \{[^]*?)(\n  throw e;\n\})/gm, '$1\n  initState.criticalError = true;$2')
+  change(/^export \{[^]*?^\};/gm, `export { Mailbox, Registry, ${fetch} as fetch, ${scheduled} as scheduled, ahead, read, checkReinitialize, handleMaybeCritical, initState };`)
   return script
 }
 
