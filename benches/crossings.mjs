@@ -33,7 +33,7 @@ export { Mailbox, Registry };
 export default {
   async fetch(request, env, context) {
     if (new URL(request.url).pathname === "/crossings") return Response.json(globalThis.__crossings);
-    return new Station(context, env).fetch(request);
+    return Station.fetch(request, env, context);
   },
 };`
 

@@ -126,8 +126,7 @@ export default {
     meter.watch(env.KV, "get", () => meter.add("kv_reads"));
     meter.watch(env.KV, "put", () => meter.add("kv_writes"));
     meter.watch(env.KV, "delete", () => meter.add("kv_deletes"));
-    const station = new Station(context, env);
-    return station.fetch(request);
+    return Station.fetch(request, env, context);
   },
 };`
 

@@ -13,10 +13,10 @@ import { Advice, ROOT, main, run, say, seconds } from './process.mjs'
 import { ensureTools } from './tools.mjs'
 
 /** What decides a build beside the sources that the compiler itself names. */
-const SETTINGS = ['Cargo.toml', 'Cargo.lock', 'core/Cargo.toml', 'rust-toolchain.toml', 'package-lock.json', 'scripts/build.mjs', 'scripts/tools.mjs']
+const SETTINGS = ['.cargo/config.toml', 'Cargo.toml', 'Cargo.lock', 'core/Cargo.toml', 'rust-toolchain.toml', 'package-lock.json', 'scripts/build.mjs', 'scripts/tools.mjs']
 
 /** The Workers of this project. */
-export const TRAM = { folder: '.', crate: 'tram', settings: SETTINGS }
+export const TRAM = { folder: '.', crate: 'tram', settings: [...SETTINGS, 'src/entry.js'], entry: 'src/entry.js' }
 export const SQL_SUITE = { folder: 'tests/sql-suite', crate: 'tram_sql_suite', settings: [...SETTINGS, 'tests/sql-suite/Cargo.toml'] }
 
 /** Custom sections that only debuggers and tools read. */
@@ -32,8 +32,8 @@ export async function build(tools, worker = TRAM) {
   const start = Date.now()
   // Where worker-build leaves its files; what is served is moved out of it whole.
   const raw = path.join('target', 'worker-build', worker.crate)
-  await run(workerBuild, [worker.folder, '--release', '--out-dir', path.relative(worker.folder, raw)], { env, toStderr: true })
-  const script = Buffer.from(lighter(readFileSync(path.join(ROOT, raw, 'index.js'), 'utf8')))
+  await run(workerBuild, [worker.folder, '--release', '--out-dir', path.relative(worker.folder, raw)], { env: { ...env, NO_MINIFY: '1' }, toStderr: true })
+  const script = await bundled(worker, path.join(ROOT, raw), env)
   const wasm = stripSections(readFileSync(path.join(ROOT, raw, 'index_bg.wasm')))
   mkdirSync(path.join(ROOT, folder), { recursive: true })
   rmSync(stamp, { force: true })
@@ -82,16 +82,46 @@ function replace(file, bytes) {
   renameSync(fresh, path.join(ROOT, file))
 }
 
-/**
- * The script with promises of its own for the microtasks of Rust's futures, several
- * for each event: in workerd `queueMicrotask` goes through C++, and what it runs too.
- * What one throws is thrown where the SDK listens for it.
- */
-function lighter(script) {
-  const queue = /function\((\w+)\)\{queueMicrotask\(\1\)\}/g
-  const found = [...script.matchAll(queue)]
-  if (found.length !== 1) throw new Error(`index.js queues microtasks in ${found.length} places, not in one: see lighter() in scripts/build.mjs`)
-  return `const resolved=Promise.resolve();${script.replace(queue, 'function($1){resolved.then(()=>{try{$1()}catch(e){queueMicrotask(()=>{throw e})}})}')}`
+/** The script as it is served: the entry, where the Worker has one of its own, and what is reached from there. */
+async function bundled({ entry }, raw, env) {
+  const made = path.join(raw, 'lighter.js')
+  writeFileSync(made, lighter(readFileSync(path.join(raw, 'index.js'), 'utf8'), entry))
+  const outfile = path.join(raw, 'bundled.js')
+  const from = entry ? [path.join(ROOT, entry), `--alias:station=${made}`] : [made]
+  await run(env.ESBUILD_BIN, [...from, '--bundle', '--minify', '--format=esm', '--external:*.wasm', '--external:cloudflare:*', '--log-level=warning', `--outfile=${outfile}`], { env, toStderr: true })
+  return readFileSync(outfile)
+}
+
+/** What worker-build has written, with less in it. Anything that it writes otherwise some day is an error here. */
+function lighter(script, entry) {
+  const change = (pattern, change, times = 1) => {
+    const found = [...script.matchAll(pattern)]
+    if (times ? found.length !== times : found.length === 0) throw new Error(`index.js has ${pattern} ${found.length} times: see lighter() in scripts/build.mjs`)
+    script = script.replace(pattern, change)
+    return found
+  }
+  // Promises of its own for the microtasks of Rust's futures, several for each event: in
+  // workerd \`queueMicrotask\` goes through C++, and what it runs too. What one throws is
+  // thrown where the SDK listens for it.
+  change(
+    /function\((\w+)\) \{\s*queueMicrotask\(\1\);\s*\}/g,
+    'function($1) { resolved.then(() => { try { $1() } catch (e) { queueMicrotask(() => { throw e }) } }) }',
+  )
+  script = `const resolved = Promise.resolve();\n${script}`
+  if (!entry) return script
+  // Classes of the SDK that nobody makes, and what would keep them.
+  change(/: new FinalizationRegistry\(/g, ': /* @__PURE__ */ new FinalizationRegistry(', 0)
+  change(/^if \(Symbol\.dispose\) .*$/gm, '', 0)
+  // The events and the objects are the entry's.
+  const [[, fetch]] = change(/^Entrypoint\.prototype\.fetch = function \w+\(arg\) \{\s*return (\w+)\.call\([^]*?^\};/gm, '')
+  const [[, scheduled]] = change(/^Entrypoint\.prototype\.scheduled = function \w+\(arg\) \{\s*return (\w+)\.call\([^]*?^\};/gm, '')
+  change(/^Entrypoint\.prototype\.\w+ = \w+;$/gm, '', 0)
+  change(/^var \w+ = new Proxy\(\w+, classProxyHooks\);$/gm, '', 0)
+  // Whatever ends the instance has the entry make the next, before anything is put into its
+  // memory, and not the call in which that is found out.
+  change(/(^function __wbg_handle_catch\(e\) \{[^]*?)(\n  throw e;\n\})/gm, '$1\n  initState.criticalError = true;$2')
+  change(/^export \{[^]*?^\};/gm, `export { Mailbox, Registry, ${fetch} as fetch, ${scheduled} as scheduled, ahead, read, checkReinitialize, handleMaybeCritical, initState };`)
+  return script
 }
 
 /**

@@ -65,6 +65,7 @@ fn response(status: u16, content_type: &str, body: String) -> Response {
     Response {
         status,
         headers,
-        body: body.into_bytes(),
+        own: Headers::new(),
+        body,
     }
 }

@@ -45,20 +45,20 @@ async function discard(reader) {
 }
 
 // A request's body up to `limit` bytes, or null when there is more. Rejects when the
-// sender breaks off.
-export async function read(request, limit) {
-  if (!request.body) return new Uint8Array(0);
-  const declared = request.headers.get("content-length") ?? "";
-  if (!/^\d+$/.test(declared)) {
-    const reader = request.body.getReader();
-    const whole = await gather(reader, limit);
-    if (!whole) await discard(reader);
-    return whole;
-  }
-  if (Number(declared) > limit) return null;
+// sender breaks off. `declared` is its content-length.
+export function read(request, limit, declared = request.headers.get("content-length") ?? "") {
+  if (!/^\d+$/.test(declared)) return readUndeclared(request, limit);
+  if (Number(declared) > limit) return Promise.resolve(null);
   // Without a reader in between; what arrives is still measured, whatever was declared.
-  const bytes = new Uint8Array(await request.arrayBuffer());
-  return bytes.length > limit ? null : bytes;
+  return request.arrayBuffer().then((bytes) => (bytes.byteLength > limit ? null : new Uint8Array(bytes)));
+}
+
+async function readUndeclared(request, limit) {
+  if (!request.body) return new Uint8Array(0);
+  const reader = request.body.getReader();
+  const whole = await gather(reader, limit);
+  if (!whole) await discard(reader);
+  return whole;
 }
 
 // Reads what of a request nobody has read.

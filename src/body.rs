@@ -1,19 +1,33 @@
 //! Reading bodies without trusting their length. The reading itself is the platform's,
 //! in `body.js`: no byte of wasm.
 
-use crate::thrown::Thrown;
-use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{
     js_sys::{Promise, Uint8Array, futures::JsFuture},
     web_sys,
 };
 
-/// A body, or the fact that there is more of it than is taken.
+/// What came of reading a body.
 pub(crate) enum Body {
     /// All of it.
     Whole(Vec<u8>),
-    /// More than the limit.
+    /// There is more of it than the limit.
     TooLarge,
+    /// The sender broke off.
+    BrokenOff,
+}
+
+impl Body {
+    /// What was read before Rust was called, in the words of `entry.js`; `None` when
+    /// nothing was.
+    pub(crate) fn ahead(bytes: Option<Vec<u8>>, known: u8) -> Option<Self> {
+        match (known, bytes) {
+            (0, _) => None,
+            (_, Some(bytes)) => Some(Self::Whole(bytes)),
+            (2, None) => Some(Self::TooLarge),
+            (_, None) => Some(Self::BrokenOff),
+        }
+    }
 }
 
 #[wasm_bindgen(module = "/src/body.js")]
@@ -28,13 +42,12 @@ extern "C" {
 }
 
 /// Reads a request's body up to `limit` bytes.
-///
-/// # Errors
-/// When the sender breaks off.
-pub(crate) async fn read(request: &web_sys::Request, limit: usize) -> Result<Body, Thrown> {
+pub(crate) async fn read(request: &web_sys::Request, limit: usize) -> Body {
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-    let read = JsFuture::from(read_body(request, limit)).await?;
-    Ok(bytes(&read).map_or(Body::TooLarge, Body::Whole))
+    match JsFuture::from(read_body(request, limit)).await {
+        Ok(read) => bytes(&read).map_or(Body::TooLarge, Body::Whole),
+        Err(_) => Body::BrokenOff,
+    }
 }
 
 /// Reads what of a request nobody has read. An answer that overtakes the body it
@@ -54,5 +67,5 @@ pub(crate) async fn decode_gzip(encoded: &[u8], limit: usize) -> Option<Vec<u8>>
 }
 
 fn bytes(value: &JsValue) -> Option<Vec<u8>> {
-    (!value.is_null()).then(|| Uint8Array::new(value).to_vec())
+    (!value.is_null()).then(|| value.unchecked_ref::<Uint8Array>().to_vec())
 }

@@ -8,12 +8,17 @@ use worker::{Delay, js_sys};
 
 /// Now, as the runtime tells it. In production it only advances after I/O, so
 /// nothing is ordered by it.
+pub(crate) fn now() -> Timestamp {
+    read(js_sys::Date::now())
+}
+
+/// What `Date.now()` has said.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "Date.now() is a whole number far below 2^53"
 )]
-pub(crate) fn now() -> Timestamp {
-    Timestamp::from_millis(js_sys::Date::now() as i64)
+pub(crate) fn read(date: f64) -> Timestamp {
+    Timestamp::from_millis(date as i64)
 }
 
 /// A number in `0..1` for jitter. Not for secrets.

@@ -77,26 +77,33 @@ thread_local! {
     });
 }
 
+/// The configuration in this isolate's memory, while it is believed.
+pub(crate) fn at_hand(id: &WebhookId, now: Timestamp) -> Option<Known> {
+    MEMORY.with_borrow(|memory| {
+        let known = memory.webhooks.get(id)?;
+        Some(Known {
+            webhook: known.webhook.clone().filter(|_| known.is_fresh(now))?,
+            fresh: false,
+            confirmed: known
+                .confirmed_at
+                .is_some_and(|at| now.since(at) < MEMORY_TTL),
+        })
+    })
+}
+
 /// The configuration from wherever it is nearest.
 pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found {
     let now = clock::now();
-    let remembered = MEMORY.with_borrow(|memory| {
+    if let Some(known) = at_hand(id, now) {
+        return Found::Known(known);
+    }
+    let old = MEMORY.with_borrow(|memory| {
         let known = memory.webhooks.get(id)?;
-        let confirmed = known
-            .confirmed_at
-            .is_some_and(|at| now.since(at) < MEMORY_TTL);
-        Some((known.webhook.clone(), known.is_fresh(now), confirmed))
+        Some(known.webhook.clone())
     });
-    let old = match remembered {
-        Some((Some(webhook), true, confirmed)) => {
-            return Found::Known(Known {
-                webhook,
-                fresh: false,
-                confirmed,
-            });
-        }
-        Some((None, ..)) => return Found::Unknown,
-        Some((old, false, _)) => old,
+    let old = match old {
+        Some(None) => return Found::Unknown,
+        Some(old) => old,
         None => None,
     };
     if let Some(webhook) = from_kv(env, id).await {

@@ -1,9 +1,10 @@
-//! Requests that come in, and answers: each crosses into JavaScript once, field by field
-//! would be a dozen times. The SDK's own types do the latter, and bring what is not
+//! Requests that come in, and answers: each crosses between JavaScript and Rust once, field
+//! by field would be a dozen times. The SDK's own types do the latter, and bring what is not
 //! needed here into the wasm.
 
-use crate::thrown::Thrown;
-use tram_core::{headers::Headers, request_url::RequestUrl};
+use crate::{body::Body, thrown::Thrown};
+use std::cell::RefCell;
+use tram_core::{few::Few, headers::Headers, request_url::RequestUrl, time::Timestamp};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
     js_sys::{Uint8Array, futures::JsFuture},
@@ -13,18 +14,31 @@ use worker::{
 #[wasm_bindgen(module = "/src/http.js")]
 extern "C" {
     /// See there.
-    #[wasm_bindgen(js_name = head)]
-    fn read_head(request: &web_sys::Request) -> String;
+    #[wasm_bindgen(catch)]
+    fn like(head: &str) -> Result<JsValue, JsValue>;
 
     /// See there.
-    #[wasm_bindgen(catch, js_name = respond)]
-    fn make(status: u16, fields: &str, body: &[u8]) -> Result<web_sys::Response, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn respond(like: &JsValue, own: &str, body: &JsValue) -> Result<web_sys::Response, JsValue>;
+
+    /// See there.
+    #[wasm_bindgen(catch, js_name = message)]
+    fn make_message(status: u16, bytes: &[u8]) -> Result<web_sys::Response, JsValue>;
 }
 
-/// A request, its body unread.
+/// A request.
 pub(crate) struct Request {
     /// As the runtime has it.
     pub(crate) raw: web_sys::Request,
+    pub(crate) head: Head,
+    /// What was read of it before Rust was called.
+    pub(crate) body: Option<Body>,
+    /// When it came.
+    pub(crate) came: Timestamp,
+}
+
+/// A request without its body.
+pub(crate) struct Head {
     /// Upper case.
     pub(crate) method: String,
     /// As the runtime states it.
@@ -33,7 +47,23 @@ pub(crate) struct Request {
     pub(crate) headers: Headers,
 }
 
-impl Request {
+impl Head {
+    /// Reads what `http.js` has written.
+    pub(crate) fn read(head: &str) -> Self {
+        let mut lines = head.split('\n');
+        let mut line = || lines.next().unwrap_or_default().to_owned();
+        let (method, url) = (line(), line());
+        let mut headers = Headers::new();
+        while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+            headers.push(name, value);
+        }
+        Self {
+            method,
+            url,
+            headers,
+        }
+    }
+
     /// The path of its URL.
     pub(crate) fn path(&self) -> &str {
         RequestUrl::split(&self.url).map_or("/", |url| url.path)
@@ -45,30 +75,52 @@ impl Request {
     }
 }
 
-impl From<web_sys::Request> for Request {
-    fn from(raw: web_sys::Request) -> Self {
-        let head = read_head(&raw);
-        let mut lines = head.split('\n');
-        let mut line = || lines.next().unwrap_or_default().to_owned();
-        let (method, url) = (line(), line());
-        let mut headers = Headers::new();
-        while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
-            headers.push(name, value);
+/// How many answers are known by their heads.
+const MOST_ALIKE: usize = 100;
+/// Longer bodies are not kept for another answer.
+const LONGEST_KEPT: usize = 1024;
+
+thread_local! {
+    static ALIKE: RefCell<Few<String, Alike>> = RefCell::default();
+}
+
+/// What the runtime knows already of answers with the same head.
+struct Alike {
+    like: JsValue,
+    /// The body of the last one, as Rust and as JavaScript have it.
+    body: String,
+    text: JsValue,
+}
+
+impl Alike {
+    fn new(head: &str) -> Result<Self, Thrown> {
+        Ok(Self {
+            like: like(head)?,
+            body: String::new(),
+            text: JsValue::from_str(""),
+        })
+    }
+
+    fn answer(&mut self, own: &str, body: String) -> Result<web_sys::Response, Thrown> {
+        if body.len() > LONGEST_KEPT {
+            return Ok(respond(&self.like, own, &body.into())?);
         }
-        Self {
-            raw,
-            method,
-            url,
-            headers,
+        if self.body != body {
+            self.text = JsValue::from_str(&body);
+            self.body = body;
         }
+        Ok(respond(&self.like, own, &self.text)?)
     }
 }
 
 /// An answer.
 pub(crate) struct Response {
     pub(crate) status: u16,
+    /// Fields that other answers have as well.
     pub(crate) headers: Headers,
-    pub(crate) body: Vec<u8>,
+    /// Fields that are this one's alone, such as an id.
+    pub(crate) own: Headers,
+    pub(crate) body: String,
 }
 
 impl Response {
@@ -77,7 +129,18 @@ impl Response {
     /// # Errors
     /// When the runtime does not take a header field.
     pub(crate) fn into_runtime(self) -> Result<web_sys::Response, Thrown> {
-        Ok(make(self.status, &lines(self.headers.iter()), &self.body)?)
+        let head = [self.status.to_string(), lines(self.headers.iter())].join("\n");
+        let own = lines(self.own.iter());
+        ALIKE.with_borrow_mut(|alike| {
+            let known = alike.remove(&head);
+            let mut known = known.map_or_else(|| Alike::new(&head), Ok)?;
+            let answer = known.answer(&own, self.body);
+            if alike.len() >= MOST_ALIKE {
+                *alike = Few::default();
+            }
+            alike.insert(head, known);
+            answer
+        })
     }
 }
 
@@ -103,7 +166,7 @@ pub(crate) fn message(answer: Result<Vec<u8>, ()>) -> Result<web_sys::Response, 
         Ok(bytes) => (200, bytes),
         Err(()) => (500, Vec::new()),
     };
-    make(status, "", &body)
+    make_message(status, &body)
 }
 
 /// Names and values of header fields, a line each. None of them holds a line end.

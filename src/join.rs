@@ -2,13 +2,16 @@
 //! library's would be compiled again for each, queue and all, and here they are a few dozen
 //! at most.
 
+use futures_util::task::AtomicWaker;
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
     pin::Pin,
-    task::Poll,
+    sync::Arc,
+    task::{self, Poll, Wake, Waker},
 };
-use worker::Context;
+use wasm_bindgen::JsValue;
+use worker::{Context, js_sys::futures::future_to_promise};
 
 /// One of several things.
 pub(crate) type Part<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -64,6 +67,35 @@ pub(crate) async fn first<T>(parts: &mut Vec<Part<'_, T>>) -> Option<T> {
         }
     })
     .await
+}
+
+/// Begins `work` at once: what it comes to, when it has to wait for nothing, or else a
+/// promise of that.
+///
+/// # Errors
+/// What `work` comes to.
+pub(crate) fn begin(mut work: Part<'static, Result<JsValue, JsValue>>) -> Result<JsValue, JsValue> {
+    let waiting = Arc::new(Waiting::default());
+    let waker = Waker::from(waiting.clone());
+    if let Poll::Ready(end) = work.as_mut().poll(&mut task::Context::from_waker(&waker)) {
+        return end;
+    }
+    let rest = poll_fn(move |context| {
+        waiting.0.register(context.waker());
+        work.as_mut().poll(&mut task::Context::from_waker(&waker))
+    });
+    Ok(future_to_promise(rest).into())
+}
+
+/// Wakes what was begun, by whatever polls it now: some keep the waker that they were
+/// polled with first, when nothing was there yet to be woken.
+#[derive(Default)]
+struct Waiting(AtomicWaker);
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
 }
 
 /// Has `work` done beside the answer, and after it.

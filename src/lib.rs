@@ -28,9 +28,10 @@ mod thrown;
 pub use mailbox_object::Mailbox;
 pub use registry_object::Registry;
 
-use http::{Request, Response};
+use body::Body;
+use http::{Head, Request, Response};
 use tram_core::problem::Problem;
-use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Context, Env, web_sys, worker_sys};
 
 /// The body of `GET /healthz`.
@@ -41,23 +42,48 @@ const HEALTHY: &str = concat!(
 );
 
 // What the SDK's `event` writes, without its requests, answers and errors.
-/// Every request that reaches the Worker.
+/// Every request that reaches the Worker: its answer, or a promise of that. `entry.js` has
+/// written its head, and read its body where [`ahead`] says so.
 ///
 /// # Errors
 /// None, for all that is known: what cannot be done is answered with a problem.
-#[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures, js_sys = worker::js_sys)]
-pub async fn fetch(
+#[wasm_bindgen]
+pub fn fetch(
     request: web_sys::Request,
     env: Env,
     context: worker_sys::Context,
-) -> Result<web_sys::Response, JsValue> {
-    let raw = Clone::clone(&request);
-    let response = answer(request.into(), &env, &Context::new(context)).await;
-    body::drain(raw).await;
-    response.into_runtime().or_else(|trouble| {
-        log::trouble(format_args!("an answer could not be made: {trouble}"));
-        http::message(Err(()))
-    })
+    head: &str,
+    body: Option<Vec<u8>>,
+    known: u8,
+    came: f64,
+) -> Result<JsValue, JsValue> {
+    let request = Request {
+        raw: request,
+        head: Head::read(head),
+        body: Body::ahead(body, known),
+        came: clock::read(came),
+    };
+    join::begin(Box::pin(async move {
+        let is_whole = matches!(request.body, Some(Body::Whole(_)));
+        let undrained = (!is_whole).then(|| Clone::clone(&request.raw));
+        let response = answer(request, &env, &Context::new(context)).await;
+        if let Some(raw) = undrained {
+            body::drain(raw).await;
+        }
+        let made = response.into_runtime().or_else(|trouble| {
+            log::trouble(format_args!("an answer could not be made: {trouble}"));
+            http::message(Err(()))
+        });
+        Ok(made?.into())
+    }))
+}
+
+/// How many bytes of a request's body are to be read before [`fetch`] is called; 0 when it
+/// is not to be read yet. `hops` is what its head says of them.
+#[wasm_bindgen]
+pub fn ahead(env: &JsValue, method: &str, url: &str, hops: Option<String>) -> u32 {
+    let limit = receive::ahead(env.unchecked_ref(), method, url, hops);
+    limit.and_then(|limit| limit.try_into().ok()).unwrap_or(0)
 }
 
 /// The Cron Trigger, every hour.
@@ -71,8 +97,8 @@ pub async fn scheduled(
 }
 
 async fn answer(request: Request, env: &Env, context: &Context) -> Response {
-    let path = request.path().to_owned();
-    if let Some(id) = path.strip_prefix("/in/") {
+    let path = request.head.path().to_owned();
+    if let Some(id) = path.strip_prefix(receive::PATH) {
         return receive::handle(request, env, context, id).await;
     }
     let is_managed = match path.strip_prefix(manage::API) {
@@ -82,7 +108,7 @@ async fn answer(request: Request, env: &Env, context: &Context) -> Response {
     if is_managed {
         return manage::handle(request, env, context, &path).await;
     }
-    match (path.as_str(), request.method.as_str()) {
+    match (path.as_str(), request.head.method.as_str()) {
         ("/healthz", "GET" | "HEAD") => answers::json_text(200, HEALTHY.to_owned()),
         ("/healthz", _) => answers::problem(&Problem::method_not_allowed(&["GET", "HEAD"])),
         _ => answers::problem(&Problem::route_not_found()),

@@ -65,12 +65,18 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, path:
         None => vec![path],
     };
     let origins = station::variable(env, "MANAGEMENT_ORIGINS");
-    let origin = request.headers.get("origin").map(str::to_owned);
+    let origin = request.head.headers.get("origin").map(str::to_owned);
     let asks = request
+        .head
         .headers
         .get("access-control-request-method")
         .is_some();
-    let cors = cors::judge(origins.as_deref(), &request.method, origin.as_deref(), asks);
+    let cors = cors::judge(
+        origins.as_deref(),
+        &request.head.method,
+        origin.as_deref(),
+        asks,
+    );
     let mut response = if cors.preflight {
         answers::text(204, "", String::new())
     } else {
@@ -98,19 +104,19 @@ struct Manager<'a> {
 
 impl Manager<'_> {
     async fn route(&mut self, parts: &[&str]) -> Answer {
-        let method = self.request.method.clone();
+        let method = self.request.head.method.clone();
         // What providers there are is no secret, nor what can be asked.
         if let ["providers" | "openapi.json"] = parts {
             if method != "GET" {
                 return Err(Problem::method_not_allowed(&["GET"]).into());
             }
             query::none(self.query())?;
-            let text = assets::text(self.env, &self.request.url).await?;
+            let text = assets::text(self.env, &self.request.head.url).await?;
             return Ok(answers::json_text(200, text));
         }
         token::authorise(
             station::variable(self.env, "ADMIN_TOKEN").as_deref(),
-            self.request.headers.get("authorization"),
+            self.request.head.headers.get("authorization"),
         )?;
         match (method.as_str(), parts) {
             ("GET", ["webhooks"]) => self.list_webhooks().await,
@@ -276,14 +282,14 @@ impl Manager<'_> {
 
     async fn bytes(&mut self) -> Result<Vec<u8>, Failed> {
         match body::read(&self.request.raw, LONGEST_BODY).await {
-            Ok(Body::Whole(bytes)) => Ok(bytes),
-            Ok(Body::TooLarge) => Err(tram_core::receive::body_too_large(LONGEST_BODY).into()),
-            Err(_) => Err(Problem::try_again(BROKEN_OFF).into()),
+            Body::Whole(bytes) => Ok(bytes),
+            Body::TooLarge => Err(tram_core::receive::body_too_large(LONGEST_BODY).into()),
+            Body::BrokenOff => Err(Problem::try_again(BROKEN_OFF).into()),
         }
     }
 
     async fn write(&mut self) -> Result<Write, Failed> {
-        let station = station::station(self.env, Some(&self.request.url));
+        let station = station::station(self.env, Some(&self.request.head.url));
         let body = String::from_utf8(self.bytes().await?).map_err(|_| {
             Problem::invalid(vec![FieldError {
                 pointer: String::new(),
@@ -294,11 +300,11 @@ impl Manager<'_> {
     }
 
     fn query(&self) -> &str {
-        self.request.query()
+        self.request.head.query()
     }
 
     fn public_url(&self) -> String {
-        station::public_url(self.env, &self.request.url)
+        station::public_url(self.env, &self.request.head.url)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     clock,
     configs::{self, Found, Known},
     glance,
-    http::{Request, Response},
+    http::{Head, Request, Response},
     join, log,
     manage::BROKEN_OFF,
     objects,
@@ -16,21 +16,26 @@ use crate::{
 };
 use tram_core::{
     event::NewEvent,
+    headers::Headers,
     ids::WebhookId,
     inbound::{Inbound, Refusal},
     messages::{Accept, AcceptReply, Taken, shard_of},
     problem::Problem,
     receive::{self, Intake},
+    request_url::RequestUrl,
     webhook::Webhook,
 };
 use worker::{Context, Env, web_sys};
+
+/// What the paths begin with that providers are given.
+pub(crate) const PATH: &str = "/in/";
 
 /// How often one request may find that the configuration has moved on.
 const RELOADS: usize = 3;
 
 /// Answers one inbound request.
 pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &str) -> Response {
-    let started = clock::now();
+    let came = request.came;
     let mut seen = Seen::default();
     let webhook_id = WebhookId::parse(id);
     let outcome = match webhook_id {
@@ -40,13 +45,14 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
         }
         None => Err(Problem::webhook_not_found()),
     };
+    let now = clock::now();
     let reason = seen.refusal.as_ref().map(Refusal::code);
     if let Some(webhook) = &seen.webhook {
         let tally = match &outcome {
             Ok(done) => receive::tally(done.intake.filtered, &done.taken),
             Err(problem) => receive::tally_of_refused(problem),
         };
-        tallies::add(env, context, webhook.id, tally);
+        tallies::add(env, context, webhook.id, tally, now);
     }
     let (became, status, taken) = match &outcome {
         Ok(done) => (
@@ -70,24 +76,25 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
         taken,
         outcome: became,
         status,
-        ms: u64::try_from(clock::now().since(started).as_millis()).unwrap_or(u64::MAX),
+        ms: u64::try_from(now.since(came).as_millis()).unwrap_or(u64::MAX),
         reason,
     }));
     match outcome {
         Ok(done) => {
             let mut response = answers::reply(&done.intake.reply, became);
-            let headers = &mut response.headers;
             if let Some(ids) = receive::event_ids_header(&done.taken) {
-                headers.push("x-tram-event-id", ids);
+                response.own.push("x-tram-event-id", ids);
             }
             let count = receive::set_out(&done.taken).count();
-            headers.push("x-tram-event-count", count.to_string());
+            response
+                .headers
+                .push("x-tram-event-count", count.to_string());
             response
         }
         Err(problem) => {
             let mut response = answers::problem(&problem);
             response.headers.push(OUTCOME, became);
-            refusals::keep(env, context, seen, &problem);
+            refusals::keep(env, context, seen, &problem, now);
             response
         }
     }
@@ -121,16 +128,26 @@ enum NotTaken {
     Unavailable(String),
 }
 
-/// The request without its body, which has not been read, and the way to that.
-fn head(request: Request) -> (Inbound, web_sys::Request) {
-    let inbound = Inbound {
-        query: request.query().to_owned(),
-        method: request.method,
-        url: request.url,
-        headers: request.headers,
+/// How many bytes of its body a request may bring, when it will be read by all that is
+/// known without asking anybody: then it can be read first.
+pub(crate) fn ahead(env: &Env, method: &str, url: &str, hops: Option<String>) -> Option<usize> {
+    let path = RequestUrl::split(url)?.path;
+    let id = WebhookId::parse(path.strip_prefix(PATH)?)?;
+    let known = configs::at_hand(&id, clock::now())?;
+    let headers: Headers = hops.map(|hops| (receive::HOPS, hops)).into_iter().collect();
+    receive::precheck(&known.webhook, method, &headers).ok()?;
+    Some(station::max_body_bytes(env))
+}
+
+/// The request without its body.
+fn without_body(head: Head) -> Inbound {
+    Inbound {
+        query: head.query().to_owned(),
+        method: head.method,
+        url: head.url,
+        headers: head.headers,
         ..Inbound::default()
-    };
-    (inbound, request.raw)
+    }
 }
 
 fn precheck(known: &Known, seen: &Seen) -> Result<(), Problem> {
@@ -141,13 +158,12 @@ impl Receiver<'_> {
     /// What is known of the request stands in `seen`, whatever it comes to.
     async fn receive(&self, request: Request, seen: &mut Seen) -> Result<Done, Problem> {
         let mut known = self.found(configs::find(self.env, self.context, &self.id).await, seen)?;
-        let raw;
-        (seen.inbound, raw) = head(request);
+        seen.inbound = without_body(request.head);
         // A refusal counts only if it is the Registry's configuration that refuses.
         while let Err(problem) = precheck(&known, seen) {
             known = self.refreshed(&known, seen).await?.ok_or(problem)?;
         }
-        self.read_body(&raw, seen).await?;
+        self.read_body(&request.raw, request.body, seen).await?;
         for _ in 0..RELOADS {
             let intake = match receive::receive(&known.webhook, &seen.inbound, clock::now()) {
                 Ok(intake) => intake,
@@ -213,12 +229,21 @@ impl Receiver<'_> {
         }
     }
 
-    async fn read_body(&self, request: &web_sys::Request, seen: &mut Seen) -> Result<(), Problem> {
+    async fn read_body(
+        &self,
+        request: &web_sys::Request,
+        ahead: Option<Body>,
+        seen: &mut Seen,
+    ) -> Result<(), Problem> {
         let limit = station::max_body_bytes(self.env);
-        seen.inbound.body = match body::read(request, limit).await {
-            Ok(Body::Whole(bytes)) => bytes,
-            Ok(Body::TooLarge) => return Err(receive::body_too_large(limit)),
-            Err(_) => return Err(Problem::try_again(BROKEN_OFF)),
+        let read = match ahead {
+            Some(read) => read,
+            None => body::read(request, limit).await,
+        };
+        seen.inbound.body = match read {
+            Body::Whole(bytes) => bytes,
+            Body::TooLarge => return Err(receive::body_too_large(limit)),
+            Body::BrokenOff => return Err(Problem::try_again(BROKEN_OFF)),
         };
         seen.body_was_read = true;
         if seen.inbound.is_gzipped() {

@@ -11,6 +11,7 @@ use tram_core::{
     messages::{MailboxReply, MailboxRequest},
     problem::Problem,
     refusals::{self, Judged, Objection, Refused, gather::Gathering},
+    time::Timestamp,
     webhook::Webhook,
 };
 use worker::{Context, Delay, Env};
@@ -34,11 +35,10 @@ pub(crate) struct Seen {
 }
 
 /// Keeps a request that was answered with this problem, if it is one to keep.
-pub(crate) fn keep(env: &Env, context: &Context, seen: Seen, problem: &Problem) {
+pub(crate) fn keep(env: &Env, context: &Context, seen: Seen, problem: &Problem, at: Timestamp) {
     let Some(webhook) = seen.webhook.filter(|_| refusals::is_kept(problem)) else {
         return;
     };
-    let at = clock::now();
     let objection = match seen.refusal {
         Some(refusal) => Objection::Unproven(refusal),
         None => Objection::Problem(problem),

@@ -1,5 +1,6 @@
 //! What the operator has set for the whole station: variables and secrets.
 
+use std::cell::Cell;
 use tram_core::{destination_url::Station, receive, request_url::RequestUrl};
 use worker::{Env, js_sys::Reflect};
 
@@ -38,7 +39,16 @@ pub(crate) fn alert_url(env: &Env) -> Option<String> {
     variable(env, "ALERT_URL")
 }
 
-/// How many bytes of a body are taken: `MAX_BODY_BYTES` within its bounds.
+thread_local! {
+    static MAX_BODY_BYTES: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// How many bytes of a body are taken: `MAX_BODY_BYTES` within its bounds. Asked for by
+/// every request, and the same as long as an isolate lives.
 pub(crate) fn max_body_bytes(env: &Env) -> usize {
-    receive::max_body_bytes(variable(env, "MAX_BODY_BYTES").as_deref())
+    MAX_BODY_BYTES.get().unwrap_or_else(|| {
+        let bytes = receive::max_body_bytes(variable(env, "MAX_BODY_BYTES").as_deref());
+        MAX_BODY_BYTES.set(Some(bytes));
+        bytes
+    })
 }

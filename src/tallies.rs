@@ -2,7 +2,7 @@
 //! and told to the webhook's first shard in batches: figures, and approximate. What a
 //! dying isolate still holds is lost.
 
-use crate::{clock, join, log, objects, refusals::SHARD};
+use crate::{join, log, objects, refusals::SHARD};
 use std::{cell::RefCell, time::Duration};
 use tram_core::{
     few::Few, ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest, time::Timestamp,
@@ -21,12 +21,11 @@ thread_local! {
 }
 
 /// Counts, and sees to it that it is told.
-pub(crate) fn add(env: &Env, context: &Context, webhook: WebhookId, tally: Tally) {
+pub(crate) fn add(env: &Env, context: &Context, webhook: WebhookId, tally: Tally, now: Timestamp) {
     if tally == Tally::default() {
         return;
     }
     let begins = TALLIES.with_borrow_mut(|tallies| {
-        let now = clock::now();
         // One that was never told was cut off: it begins anew.
         let begun = |since: Timestamp| now.since(since) < GATHERED.saturating_mul(2);
         let known = tallies

@@ -83,8 +83,13 @@ pub fn trouble(what: &str) -> String {
     [r#"{"log":"trouble","what":"#, &what, "}"].concat()
 }
 
+/// Longer than nearly all of them.
+const USUAL_LENGTH: usize = 256;
+
 fn begin(log: &str) -> String {
-    ["{\"log\":\"", log, "\""].concat()
+    let mut line = String::with_capacity(USUAL_LENGTH);
+    line.extend(["{\"log\":\"", log, "\""]);
+    line
 }
 
 fn end(mut line: String) -> String {
@@ -101,14 +106,14 @@ fn id(line: &mut String, name: &str, id: Option<impl ToString>) {
 fn word(line: &mut String, name: &str, word: Option<&str>) {
     let plain = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-');
     match word.filter(|word| word.bytes().all(plain)) {
-        Some(word) => line.push_str(&[",\"", name, "\":\"", word, "\""].concat()),
-        None => line.push_str(&[",\"", name, "\":null"].concat()),
+        Some(word) => line.extend([",\"", name, "\":\"", word, "\""]),
+        None => line.extend([",\"", name, "\":null"]),
     }
 }
 
 fn number(line: &mut String, name: &str, number: Option<u64>) {
     let number = number.map_or_else(|| "null".to_owned(), |number| number.to_string());
-    line.push_str(&[",\"", name, "\":", &number].concat());
+    line.extend([",\"", name, "\":", &number]);
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The header field in which a request carries how many stations it has passed.
-const HOPS: &str = "x-tram-hops";
+pub const HOPS: &str = "x-tram-hops";
 
 /// A request that has passed through so many stations goes round in circles.
 const MOST_HOPS: u32 = 3;

@@ -100,7 +100,6 @@ pub(crate) enum Kv {
 /// KV's. An object of this isolate, as the real one is: a service binding is not
 /// enough, its methods cannot be called by `Function.prototype.call`.
 const WITH_KV: &str = r"
-import { WorkerEntrypoint } from 'cloudflare:workers'
 import Worker from './index.js'
 export * from './index.js'
 
@@ -124,9 +123,9 @@ const kvAt = (url) => {
   }
 }
 
-export default class extends WorkerEntrypoint {
-  fetch(request) {
-    return new Worker(this.ctx, { ...this.env, KV: kvAt(this.env.KV_URL) }).fetch(request)
+export default {
+  fetch(request, env, context) {
+    return Worker.fetch(request, { ...env, KV: kvAt(env.KV_URL) }, context)
   }
 }
 ";
