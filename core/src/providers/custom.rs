@@ -10,7 +10,7 @@
 
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, Split, guide,
-    naming::event_id_header,
+    naming::{event_id_header, is_named_by},
     presented::{any_signature, header, malformed, signed_bodies, unix_time},
     settings::mistake,
     template::{self, Piece},
@@ -247,6 +247,12 @@ impl Provider for Custom {
                 "is the header that carries the proof: name the one that carries the time",
             );
         }
+        if time.is_some_and(|time| is_named_by(settings, time)) {
+            add(
+                "event_id",
+                "is the time alone: of two events at the same time the second would be dropped. Name another place as well",
+            );
+        }
         if signs(settings, Piece::Timestamp) && settings.timestamp_header.is_none() {
             add("timestamp_header", "is missing: signed holds {timestamp}");
         }
@@ -297,15 +303,16 @@ impl Provider for Custom {
 
     fn sample(&self, inbound: &mut Inbound, secret: &Secret, settings: &Settings, now: Timestamp) {
         inbound.body = br#"{"id":"tram-test-1001","type":"test","message":"TRAM TEST"}"#.to_vec();
+        if let Some(name) = event_id_header(settings) {
+            inbound.headers.set(name, "tram-test-1001");
+        }
+        // The time may be a part of the id.
         if let Some(name) = &settings.timestamp_header {
             let time = match settings.timestamp_unit {
                 Some(TimestampUnit::Milliseconds) => now.millis(),
                 Some(TimestampUnit::Seconds) | None => now.seconds(),
             };
             inbound.headers.set(name, time.to_string());
-        }
-        if let Some(name) = event_id_header(settings) {
-            inbound.headers.set(name, "tram-test-1001");
         }
         let name = settings.header.as_deref().unwrap_or_default();
         let value = match scheme(settings) {

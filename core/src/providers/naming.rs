@@ -55,6 +55,14 @@ pub(super) fn event_id_header(settings: &Settings) -> Option<&str> {
     })
 }
 
+/// Whether the setting `event_id` names this header field and nothing else.
+pub(super) fn is_named_by(settings: &Settings, header: &str) -> bool {
+    settings.event_id.as_ref().is_some_and(|setting| {
+        places(setting)
+            .all(|place| matches!(place, Place::Header(name) if name.eq_ignore_ascii_case(header)))
+    })
+}
+
 fn places(setting: &OneOrMany) -> impl Iterator<Item = Place<'_>> {
     setting
         .as_slice()

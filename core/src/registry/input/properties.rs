@@ -213,6 +213,8 @@ fn custom_settings() -> impl Strategy<Value = Value> {
                 json!("header:x-id"),
                 json!(["/id", "header: X-Id"]),
                 json!("header:x-sig"),
+                json!("header:x-time"),
+                json!(["/id", "header:X-Time"]),
             ],
         ),
         ("event_name", vec![json!("/type"), json!("header:x-name")]),

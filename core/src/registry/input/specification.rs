@@ -876,6 +876,16 @@ fn a_custom_sender_that_could_never_be_proven() {
             ],
         ),
         (
+            r#""header":"x-s","timestamp_header":"x-t","event_id":"header:X-T""#,
+            &[
+                "/settings/event_id: is the time alone: of two events at the same time the second would be dropped. Name another place as well",
+            ],
+        ),
+        (
+            r#""header":"x-s","timestamp_header":"x-t","event_id":["header:x-t","/id"]"#,
+            &[],
+        ),
+        (
             r#""header":"x-s","algorithm":"sha1","encoding":"hex","signed":"{body}""#,
             &[
                 &format!("/settings/algorithm: {hmac}"),
