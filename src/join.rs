@@ -6,9 +6,8 @@ use std::{
     cell::RefCell,
     future::{Future, poll_fn},
     pin::Pin,
-    task::Poll,
+    task::{Context, Poll},
 };
-use worker::Context;
 
 /// One of several things.
 pub(crate) type Part<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -46,28 +45,21 @@ async fn finish(mut parts: Vec<Part<'_, ()>>) {
     .await;
 }
 
-/// What the first of `parts` to end comes to, which is taken out of them; `None` when
-/// there is none. To wait no longer loses nothing.
-pub(crate) async fn first<T>(parts: &mut Vec<Part<'_, T>>) -> Option<T> {
-    poll_fn(|context| {
-        for (place, part) in parts.iter_mut().enumerate() {
-            if let Poll::Ready(end) = part.as_mut().poll(context) {
-                // Dropped at once, with all that it holds.
-                drop(parts.swap_remove(place));
-                return Poll::Ready(Some(end));
-            }
+/// What those of `parts` come to that have ended, which are taken out of them.
+pub(crate) fn ended<T>(parts: &mut Vec<Part<'_, T>>, context: &mut Context<'_>) -> Vec<T> {
+    let mut ends = Vec::new();
+    parts.retain_mut(|part| match part.as_mut().poll(context) {
+        Poll::Ready(end) => {
+            ends.push(end);
+            false
         }
-        if parts.is_empty() {
-            Poll::Ready(None)
-        } else {
-            Poll::Pending
-        }
-    })
-    .await
+        Poll::Pending => true,
+    });
+    ends
 }
 
 /// Has `work` done beside the answer, and after it.
-pub(crate) fn aside(context: &Context, work: impl Future<Output = ()> + 'static) {
+pub(crate) fn aside(context: &worker::Context, work: impl Future<Output = ()> + 'static) {
     // Boxed: for each kind of work the SDK would be compiled again.
     let work: Part<'static, ()> = Box::pin(work);
     context.wait_until(work);
