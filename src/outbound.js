@@ -14,9 +14,10 @@ export async function exchange(method, url, lines, sent, timeout, limit) {
   }, timeout);
   let unread = true;
   try {
-    const headers = [];
+    // Pairs, and an object, cost the runtime more to read.
+    const headers = new Headers();
     const fields = lines.split("\n");
-    for (let at = 1; at < fields.length; at += 2) headers.push([fields[at - 1], fields[at]]);
+    for (let at = 1; at < fields.length; at += 2) headers.append(fields[at - 1], fields[at]);
     const response = await fetch(url, { method, headers, body: sent, redirect: "manual", signal: abort.signal });
     answer.status = response.status;
     const field = (name) => response.headers.get(name) ?? undefined;
