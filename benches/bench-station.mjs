@@ -30,10 +30,10 @@ function residentOf(pid) {
   }
 }
 
-export async function openStation({ load, workers = [], wrapper }) {
-  const runtime = await start({ vars: { ADMIN_TOKEN: ADMIN, ALLOW_PRIVATE_DESTINATIONS: 'true' }, workers, wrapper })
+export async function openStation({ load, workers = [], wrapper, build, v8Flags }) {
+  const runtime = await start({ vars: { ADMIN_TOKEN: ADMIN, ALLOW_PRIVATE_DESTINATIONS: 'true' }, workers, wrapper, build, v8Flags })
   const port = (name) => Number(new URL(runtime.url(name)).port)
-  const get = (route) => fetch(runtime.url('tram') + route, { headers: { authorization: `Bearer ${ADMIN}` } })
+  const get = (route, name = 'tram') => fetch(runtime.url(name) + route, { headers: { authorization: `Bearer ${ADMIN}` } })
   const api = async (method, route, body) => {
     const answer = await fetch(`${runtime.url('tram')}/api/v1${route}`, {
       method,
@@ -52,10 +52,12 @@ export async function openStation({ load, workers = [], wrapper }) {
     return { ...fired, cpu_us: (cpuOf(runtime.pid) - before) / fired.sent }
   }
   const webhook = async ({ shards = 1, held = false }) => {
-    const { id } = await api('POST', '/webhooks', { name: 'bench', provider: 'github', secret: SECRET, shards, webhook_url: load.originUrl })
-    const hold = () => api('POST', `/webhooks/${id}/pause`)
-    if (held) await hold()
-    const made = { id, path: `/in/${id}`, hold, remove: () => api('DELETE', `/webhooks/${id}`) }
+    // What has gathered is relayed at the destination's rate, which is not to be what is measured.
+    const destinations = [{ url: load.originUrl, rate_per_second: 10_000 }]
+    const { id } = await api('POST', '/webhooks', { name: 'bench', provider: 'github', secret: SECRET, shards, destinations })
+    if (held) await api('POST', `/webhooks/${id}/pause`)
+    const letGo = () => api('POST', `/webhooks/${id}/resume`)
+    const made = { id, path: `/in/${id}`, letGo, remove: () => api('DELETE', `/webhooks/${id}`) }
     // Every shard has its configuration and its schema before anything is timed.
     await fire('tram', [made.path], { connections: 8, count: Math.max(20, shards * 4) })
     return made
@@ -73,9 +75,15 @@ export async function openStation({ load, workers = [], wrapper }) {
       return performance.now() - began
     },
     probe: async () => ({ ...(await (await get('/meter')).json()), resident: residentOf(runtime.pid) }),
+    /** What workerd has spent so far, in µs. */
+    spent: () => cpuOf(runtime.pid),
+    /** For floors: something that is no event. */
+    ask: async (name, path) => (await get(path, name)).arrayBuffer(),
+    /** To be profiled. */
+    pid: runtime.pid,
     /** Every path is compiled before anything is timed. */
     warm: async (count) => {
-      for (const { name } of workers) await fire(name, ['/warm'], { connections: 16, count })
+      for (const { name } of workers) await fire(name, ['/warm/1'], { connections: 16, count })
       const made = await webhook({})
       const fired = await fire('tram', [made.path], { connections: 16, count })
       await load.arrivals(fired.first, fired.sent, 20_000)

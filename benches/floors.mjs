@@ -34,6 +34,61 @@ export default {
 /** A look at KV, as the station has. */
 const LOOK = 'context.waitUntil(env.KV.get("seen:" + request.headers.get("x-hub-signature-256")));'
 
+/**
+ * Durable Objects that insert one row and answer, and then send what they have to the origin, six at
+ * once, and write down that it was taken. The path says how many there are: /name/shards. What comes
+ * to /name/shards/held is sent only when /name/shards/go is asked for.
+ */
+const relay = (origin) => `
+import { DurableObject } from "cloudflare:workers";
+export class Relay extends DurableObject {
+  constructor(state, env) {
+    super(state, env);
+    this.sql = state.storage.sql;
+    this.sql.exec("CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, sequence TEXT, body BLOB, taken INTEGER)");
+    this.read = 0;
+    this.next = [];
+    this.slots = 0;
+  }
+  async fetch(request) {
+    if (request.method === "POST") {
+      const body = await request.arrayBuffer();
+      this.sql.exec("INSERT INTO rows (sequence, body) VALUES (?, ?)", request.headers.get("x-load-sequence"), body);
+      if (request.url.endsWith("/held")) return ${SUCCESS};
+    }
+    while (this.slots < 6 && this.more()) this.slot();
+    return ${SUCCESS};
+  }
+  more() {
+    if (this.next.length === 0) {
+      this.next = this.sql.exec("SELECT id, sequence, body FROM rows WHERE id > ? ORDER BY id LIMIT 6", this.read).toArray();
+      this.read = this.next.at(-1)?.id ?? this.read;
+    }
+    return this.next.length > 0;
+  }
+  async slot() {
+    this.slots++;
+    while (this.more()) {
+      const { id, sequence, body } = this.next.shift();
+      const answer = await fetch(${JSON.stringify(origin)}, { method: "POST", headers: { "x-load-sequence": sequence }, body });
+      await answer.arrayBuffer();
+      this.sql.exec("UPDATE rows SET taken = ? WHERE id = ?", answer.status, id);
+    }
+    this.slots--;
+  }
+}
+export default {
+  async fetch(request, env) {
+    const [, name, shards, go] = new URL(request.url).pathname.split("/");
+    const object = (shard) => env.RELAY.getByName(name + "/" + shard);
+    if (go === "go") {
+      await Promise.all(Array.from({ length: shards }, (_, shard) => object(shard).fetch(request.url)));
+      return ${SUCCESS};
+    }
+    return object(request.headers.get("x-load-sequence") % shards).fetch(request);
+  },
+};`
+
 /** Checks the same signature as the station does, by WebCrypto. */
 const hmac = (secret) => `
 const key = crypto.subtle.importKey("raw", new TextEncoder().encode(${JSON.stringify(secret)}), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
@@ -50,9 +105,10 @@ export default {
 };`
 
 /** The floors as Workers for \`start\`. */
-export const floors = (secret) => [
+export const floors = (secret, origin) => [
   { name: 'answer', source: ANSWER, objects: [] },
   { name: 'row', source: row(), objects: ['Row'] },
   { name: 'glance', source: row(LOOK), objects: ['Row'], kv: true },
+  { name: 'relay', source: relay(origin), objects: ['Relay'] },
   { name: 'hmac', source: hmac(secret), objects: [] },
 ]

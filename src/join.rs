@@ -8,10 +8,10 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::{self, Poll, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 use wasm_bindgen::JsValue;
-use worker::{Context, js_sys::futures::future_to_promise};
+use worker::js_sys::futures::future_to_promise;
 
 /// One of several things.
 pub(crate) type Part<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -49,24 +49,17 @@ async fn finish(mut parts: Vec<Part<'_, ()>>) {
     .await;
 }
 
-/// What the first of `parts` to end comes to, which is taken out of them; `None` when
-/// there is none. To wait no longer loses nothing.
-pub(crate) async fn first<T>(parts: &mut Vec<Part<'_, T>>) -> Option<T> {
-    poll_fn(|context| {
-        for (place, part) in parts.iter_mut().enumerate() {
-            if let Poll::Ready(end) = part.as_mut().poll(context) {
-                // Dropped at once, with all that it holds.
-                drop(parts.swap_remove(place));
-                return Poll::Ready(Some(end));
-            }
+/// What those of `parts` come to that have ended, which are taken out of them.
+pub(crate) fn ended<T>(parts: &mut Vec<Part<'_, T>>, context: &mut Context<'_>) -> Vec<T> {
+    let mut ends = Vec::new();
+    parts.retain_mut(|part| match part.as_mut().poll(context) {
+        Poll::Ready(end) => {
+            ends.push(end);
+            false
         }
-        if parts.is_empty() {
-            Poll::Ready(None)
-        } else {
-            Poll::Pending
-        }
-    })
-    .await
+        Poll::Pending => true,
+    });
+    ends
 }
 
 /// Begins `work` at once: what it comes to, when it has to wait for nothing, or else a
@@ -77,12 +70,12 @@ pub(crate) async fn first<T>(parts: &mut Vec<Part<'_, T>>) -> Option<T> {
 pub(crate) fn begin(mut work: Part<'static, Result<JsValue, JsValue>>) -> Result<JsValue, JsValue> {
     let waiting = Arc::new(Waiting::default());
     let waker = Waker::from(waiting.clone());
-    if let Poll::Ready(end) = work.as_mut().poll(&mut task::Context::from_waker(&waker)) {
+    if let Poll::Ready(end) = work.as_mut().poll(&mut Context::from_waker(&waker)) {
         return end;
     }
     let rest = poll_fn(move |context| {
         waiting.0.register(context.waker());
-        work.as_mut().poll(&mut task::Context::from_waker(&waker))
+        work.as_mut().poll(&mut Context::from_waker(&waker))
     });
     Ok(future_to_promise(rest).into())
 }
@@ -99,7 +92,7 @@ impl Wake for Waiting {
 }
 
 /// Has `work` done beside the answer, and after it.
-pub(crate) fn aside(context: &Context, work: impl Future<Output = ()> + 'static) {
+pub(crate) fn aside(context: &worker::Context, work: impl Future<Output = ()> + 'static) {
     // Boxed: for each kind of work the SDK would be compiled again.
     let work: Part<'static, ()> = Box::pin(work);
     context.wait_until(work);

@@ -1,8 +1,9 @@
 //! The Mailbox as a Durable Object: lends the core its database, its clock and
 //! its outgoing requests.
 //!
-//! The alarm is what drives deliveries. While one runs, new events wake it
-//! through memory; no borrow of the core is held across an `.await`.
+//! A run drives deliveries. One begins with the event that finds none under way, beside
+//! the answer to it, or with the alarm; new events wake it through memory. No borrow of
+//! the core is held across an `.await`.
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
@@ -10,33 +11,55 @@ use crate::{
     clock, database::SqlDatabase, http, join, log, objects, outbound, signal::Signal, station,
     thrown::Thrown,
 };
-use futures_util::future::{self, Either};
-use std::{cell::RefCell, collections::VecDeque, pin::pin, time::Duration};
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
 use tram_core::{
     alert::Alert,
     delivery::{Job, Verdict},
+    destination_url::Station,
     mailbox::{LINGER, Mailbox as Core, MailboxError},
     messages::{self, Accept, MailboxRequest, NotUnderstood},
     time::Timestamp,
     webhook::Webhook,
 };
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
-use worker::{Delay, Env, State, web_sys, worker_sys::DurableObjectState};
+use worker::{
+    Delay, Env, State, js_sys::futures::spawn_local, web_sys, worker_sys::DurableObjectState,
+};
 
-/// A run ends after this and lets the alarm call it again: the platform stops an
-/// alarm at 15 minutes.
+/// A run that the alarm called ends after this and lets the alarm call it again: the
+/// platform stops an alarm at 15 minutes.
 const LONGEST_RUN: Duration = Duration::from_secs(600);
+/// One that an event began leaves the rest to the alarm after this: without a request
+/// or an alarm the platform takes an object out of memory after 70 seconds, whatever it
+/// waits for, and the last attempts take 30.
+const LONGEST_BESIDE: Duration = Duration::from_secs(30);
+/// A run that has not gone round for this long will not any more: the platform has
+/// broken it off. It goes round every 30 seconds, the longest attempt.
+const BROKEN_OFF: Duration = Duration::from_secs(120);
 /// When nothing else can be armed.
 const LAST_RESORT: Duration = Duration::from_secs(30);
 
 /// One shard of one webhook.
 #[wasm_bindgen]
-pub struct Mailbox {
+pub struct Mailbox(Rc<Object>);
+
+struct Object {
     env: Env,
+    station: OnceCell<Station>,
     database: SqlDatabase,
     core: RefCell<Option<Core>>,
     to_tell: RefCell<VecDeque<Alert>>,
     wake: Signal,
+    /// When the run last went round; `None` when there is none.
+    went_round: Cell<Option<Timestamp>>,
 }
 
 /// What has ended of what was under way.
@@ -66,17 +89,19 @@ enum Trouble {
 impl Mailbox {
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
-        Self {
+        Self(Rc::new(Object {
             env,
+            station: OnceCell::new(),
             database: SqlDatabase::new(&State::from(state)),
             core: RefCell::new(None),
             to_tell: RefCell::default(),
             wake: Signal::default(),
-        }
+            went_round: Cell::new(None),
+        }))
     }
 
     pub async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response, JsValue> {
-        let answer = self.answer(&request).await.map_err(|trouble| {
+        let answer = self.0.answer(&request).await.map_err(|trouble| {
             log::trouble(format_args!("mailbox: {trouble}"));
         });
         http::message(answer)
@@ -84,15 +109,14 @@ impl Mailbox {
 
     /// Never throws: the platform deletes an alarm that has thrown seven times.
     pub async fn alarm(&self) {
-        if let Err(trouble) = self.run().await {
-            log::trouble(format_args!("mailbox alarm: {trouble}"));
-            self.arm_last_resort();
+        if let Some(run) = self.0.alarm().await {
+            run.await;
         }
     }
 }
 
-impl Mailbox {
-    async fn answer(&self, request: &web_sys::Request) -> Result<Vec<u8>, Trouble> {
+impl Object {
+    async fn answer(self: &Rc<Self>, request: &web_sys::Request) -> Result<Vec<u8>, Trouble> {
         let (path, bytes) = http::read_message(request).await?;
         if self.ready().await? {
             // Awake again: an alarm that was lost is set again.
@@ -100,8 +124,11 @@ impl Mailbox {
         }
         if path == objects::ACCEPT {
             let accept = Accept::from_bytes(&bytes)?;
-            let accepted = self.with(|core, db| core.accept(db, &accept, clock::now()))?;
-            if accepted.wake {
+            let accepted =
+                self.with(|core, db| core.accept_and_begin(db, &accept, clock::now()))?;
+            if accepted.begin && !self.is_running() {
+                spawn_local(self.begin(LONGEST_BESIDE));
+            } else if accepted.begin || accepted.wake {
                 self.wake.raise();
             }
             return Ok(messages::to_bytes(&accepted.reply)?);
@@ -147,35 +174,84 @@ impl Mailbox {
         let mut core = self.core.try_borrow_mut().map_err(|_| Trouble::Busy)?;
         let core = core.as_mut().ok_or(Trouble::Busy)?;
         let done = work(core, &self.database);
-        for complaint in core.complaints() {
-            log::trouble(format_args!("mailbox: {complaint}"));
-        }
+        complain(core);
         Ok(done?)
     }
 
+    /// The alarm has fired; the run that it calls, unless one is under way: then that
+    /// was begun beside an answer, and there is one at a time.
+    async fn alarm(self: &Rc<Self>) -> Option<join::Part<'static, ()>> {
+        let outcome = self.ready().await.and_then(|_| {
+            let runs = self.is_running();
+            self.with(|core, db| {
+                core.woken();
+                if runs {
+                    core.renew_lease(db, clock::now())?;
+                }
+                Ok(runs)
+            })
+        });
+        match outcome {
+            Ok(false) => return Some(self.begin(LONGEST_RUN)),
+            Ok(true) => self.wake.raise(),
+            Err(trouble) => self.in_trouble(&trouble),
+        }
+        None
+    }
+
+    /// A run. One beside an answer needs nobody to wait for it: what it waits for keeps
+    /// the object in memory; and if it is lost all the same, there is the lease's alarm.
+    fn begin(self: &Rc<Self>, longest: Duration) -> join::Part<'static, ()> {
+        self.went_round.set(Some(clock::now()));
+        let object = Rc::clone(self);
+        Box::pin(async move {
+            if let Err(trouble) = object.run(longest).await {
+                object.in_trouble(&trouble);
+            }
+        })
+    }
+
+    fn is_running(&self) -> bool {
+        let went_round = self.went_round.get();
+        went_round.is_some_and(|at| clock::now().since(at) < BROKEN_OFF)
+    }
+
+    /// Nobody is told but the log; the alarm is what is relied on now.
+    fn in_trouble(&self, trouble: &Trouble) {
+        log::trouble(format_args!("mailbox alarm: {trouble}"));
+        self.arm_last_resort();
+    }
+
     /// Delivers what is due, up to [`AT_ONCE`](outbound::AT_ONCE) at once, until nothing is.
-    async fn run(&self) -> Result<(), Trouble> {
-        self.ready().await?;
-        self.with(|core, _| {
-            core.woken();
+    async fn run(&self, longest: Duration) -> Result<(), Trouble> {
+        let begun = self.with(|core, _| {
             core.begin_run();
             Ok(())
-        })?;
+        });
+        if begun.is_err() {
+            self.went_round.set(None);
+            return begun;
+        }
         self.tend(|core, db| core.tend(db, clock::now()));
-        let delivered = self.deliver().await;
+        let delivered = self.deliver(longest).await;
+        self.went_round.set(None);
         let ended = self.with(|core, db| core.end_run(db, clock::now()));
         delivered.and(ended)
     }
 
     /// After a trouble nothing new is begun, but what is under way is seen to its
     /// end and written down.
-    async fn deliver(&self) -> Result<(), Trouble> {
-        let deadline = clock::now().plus(LONGEST_RUN);
+    async fn deliver(&self, longest: Duration) -> Result<(), Trouble> {
+        let deadline = clock::now().plus(longest);
         let mut under_way: Vec<join::Part<'_, Ended>> = Vec::new();
         let mut outcome = Ok(());
         let mut telling = false;
+        // When it rings next, and whether it does so too early does no harm: it is kept
+        // from one turn to the next.
+        let mut clock: Option<(Timestamp, Delay)> = None;
         loop {
             let now = clock::now();
+            self.went_round.set(Some(now));
             let mut wait = None;
             let goes_on = outcome.is_ok() && now < deadline;
             if goes_on {
@@ -202,29 +278,42 @@ impl Mailbox {
                 return outcome;
             }
             // With no slot free only an end can help; else also news, or the next due.
-            let finished = match wait {
-                Some(wait) if under_way.is_empty() => {
-                    let news = Box::pin(self.wake.wait());
-                    future::select(news, Delay::from(wait)).await;
-                    None
+            let looks = wait.filter(|_| under_way.len() < outbound::AT_ONCE);
+            if let Some(wait) = looks {
+                let rings_at = now.plus(wait);
+                if clock
+                    .as_ref()
+                    .is_none_or(|(at, _)| *at <= now || *at > rings_at)
+                {
+                    clock = Some((rings_at, Delay::from(wait)));
                 }
-                Some(wait) if under_way.len() < outbound::AT_ONCE => {
-                    let news = future::select(Box::pin(self.wake.wait()), Delay::from(wait));
-                    match future::select(pin!(join::first(&mut under_way)), news).await {
-                        Either::Left((finished, _)) => finished,
-                        Either::Right(_) => None,
+            }
+            let ended = poll_fn(|context| {
+                let ended = join::ended(&mut under_way, context);
+                if !ended.is_empty() {
+                    return Poll::Ready(ended);
+                }
+                if looks.is_none() {
+                    return Poll::Pending;
+                }
+                let rings = clock.as_mut();
+                if rings.is_some_and(|(_, delay)| pin!(delay).poll(context).is_ready()) {
+                    clock = None;
+                } else if !self.wake.is_raised(context) {
+                    return Poll::Pending;
+                }
+                Poll::Ready(ended)
+            })
+            .await;
+            for ended in ended {
+                match ended {
+                    Ended::Attempt(job, verdict) => {
+                        if let Err(trouble) = self.record(&job, verdict) {
+                            outcome = outcome.and(Err(trouble));
+                        }
                     }
+                    Ended::Alert => telling = false,
                 }
-                _ => join::first(&mut under_way).await,
-            };
-            match finished {
-                Some(Ended::Attempt(job, verdict)) => {
-                    if let Err(trouble) = self.record(&job, verdict) {
-                        outcome = outcome.and(Err(trouble));
-                    }
-                }
-                Some(Ended::Alert) => telling = false,
-                None => {}
             }
         }
     }
@@ -247,9 +336,13 @@ impl Mailbox {
     }
 
     /// The configuration as it is now.
-    fn webhook(&self) -> Option<Webhook> {
-        let core = self.core.try_borrow().ok()?;
-        core.as_ref()?.config().cloned()
+    fn webhook(&self) -> Option<Rc<Webhook>> {
+        self.core.try_borrow().ok()?.as_ref()?.shared_config()
+    }
+
+    fn station(&self) -> &Station {
+        self.station
+            .get_or_init(|| station::station(&self.env, None))
     }
 
     /// What is done beside relaying, which does not wait for it.
@@ -274,14 +367,13 @@ impl Mailbox {
     async fn tell(&self, alert: Alert) -> Ended {
         if let Some(webhook) = self.webhook() {
             let own = webhook.alert_url.clone();
-            if let Some(url) = own.or_else(|| station::alert_url(&self.env)) {
-                let station = station::station(&self.env, None);
-                if !outbound::alert(&webhook, &alert, &url, &station).await {
-                    log::trouble(format_args!(
-                        "mailbox: an alert was not heard: {:?}",
-                        alert.kind
-                    ));
-                }
+            if let Some(url) = own.or_else(|| station::alert_url(&self.env))
+                && !outbound::alert(&webhook, &alert, &url, self.station()).await
+            {
+                log::trouble(format_args!(
+                    "mailbox: an alert was not heard: {:?}",
+                    alert.kind
+                ));
             }
         }
         Ended::Alert
@@ -291,9 +383,7 @@ impl Mailbox {
     /// is gone.
     async fn attempt(&self, job: Job) -> Ended {
         let verdict = match self.webhook() {
-            Some(webhook) => {
-                outbound::attempt(&webhook, &job, &station::station(&self.env, None)).await
-            }
+            Some(webhook) => outbound::attempt(&webhook, &job, self.station()).await,
             None => None,
         };
         Ended::Attempt(job, verdict)
@@ -320,5 +410,13 @@ impl Mailbox {
         {
             core.woken();
         }
+    }
+}
+
+/// What the core has to say goes into the log.
+#[inline(never)]
+fn complain(core: &mut Core) {
+    for complaint in core.complaints() {
+        log::trouble(format_args!("mailbox: {complaint}"));
     }
 }

@@ -3,8 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
-    task::{Poll, Waker},
+    task::{Context, Waker},
 };
 
 /// A flag that one task waits for. Raised twice before it is seen, it is seen
@@ -24,15 +23,12 @@ impl Signal {
         }
     }
 
-    /// Returns once raised.
-    pub(crate) fn wait(&self) -> impl Future<Output = ()> + '_ {
-        poll_fn(|context| {
-            if self.raised.replace(false) {
-                Poll::Ready(())
-            } else {
-                self.waiting.replace(Some(context.waker().clone()));
-                Poll::Pending
-            }
-        })
+    /// Whether it has been raised; if not, the task is woken when it is.
+    pub(crate) fn is_raised(&self, context: &Context<'_>) -> bool {
+        let raised = self.raised.replace(false);
+        if !raised {
+            self.waiting.replace(Some(context.waker().clone()));
+        }
+        raised
     }
 }

@@ -72,10 +72,14 @@ function write(value) {
 export function statement(storage, sql, packed) {
   const cursor = storage.sql.exec(sql, ...parameters(packed));
   end = 12;
-  for (const row of cursor.raw()) row.forEach(write);
+  let columns = 0;
+  for (const row of cursor.raw()) {
+    columns = row.length;
+    row.forEach(write);
+  }
   view.setUint32(0, cursor.rowsWritten, true);
   view.setUint32(4, cursor.rowsRead, true);
-  view.setUint32(8, cursor.columnNames.length, true);
+  view.setUint32(8, columns, true);
   const rows = out.subarray(0, end);
   // What a large result needed is not kept.
   if (out.length > 262144) {

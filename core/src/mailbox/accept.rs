@@ -2,8 +2,8 @@
 //! what was seen before is recognised.
 //!
 //! Rows written for one new event: 2 (the event and its key), 1 more when its
-//! payload is large, and 1 for the alarm when none is set in time. For a
-//! duplicate: none; 1 when it is a conflict to be noted.
+//! payload is large, and 1 for the alarm when none is set in time (where a run begins
+//! at once, as its lease). For a duplicate: none; 1 when it is a conflict to be noted.
 
 use super::{
     Mailbox, MailboxError, clip,
@@ -38,6 +38,10 @@ pub struct Accepted {
     /// There is something new, and a run is under way that has to be told: no
     /// alarm was set for it.
     pub wake: bool,
+    /// There is something new that may be sent at once, and no run is under way: one
+    /// is to begin now, without waiting for the alarm. That is set as a lease, for
+    /// the case that it never does.
+    pub begin: bool,
 }
 
 /// An event that was seen before, as far as a repeat is concerned.
@@ -48,17 +52,29 @@ struct Known {
     body_sha256: Vec<u8>,
 }
 
+/// The events of one request, and how they are taken.
+struct Offer<'a> {
+    accept: &'a Accept,
+    /// The test calls to relay.
+    tests: Vec<DedupeKey>,
+    /// Whoever offers them begins a run when he is told to.
+    begins: bool,
+}
+
 /// What the transaction did, for memory to follow once it is kept.
 struct Stored {
     taken: Vec<Taken>,
     /// The new events, each with the number that was the last before it.
     new: Vec<(Sequence, Sequence)>,
     requeued: bool,
+    /// A run is to begin: something of it may be sent at once.
+    begin: bool,
     alarm: Option<Timestamp>,
 }
 
 impl Mailbox {
-    /// Takes the events of one request: all of them or, on an error, none.
+    /// Takes the events of one request: all of them or, on an error, none. The alarm
+    /// is set for them, unless a run is under way.
     ///
     /// # Errors
     /// When the database fails; the sender must not be told that it was taken.
@@ -68,7 +84,37 @@ impl Mailbox {
         accept: &Accept,
         now: Timestamp,
     ) -> Result<Accepted, MailboxError> {
-        let refused = |reply| Ok(Accepted { reply, wake: false });
+        self.take(db, accept, now, false)
+    }
+
+    /// The same for whoever begins a run when he is told to: an alarm and its wake
+    /// less.
+    ///
+    /// # Errors
+    /// When the database fails; the sender must not be told that it was taken.
+    pub fn accept_and_begin(
+        &mut self,
+        db: &impl Database,
+        accept: &Accept,
+        now: Timestamp,
+    ) -> Result<Accepted, MailboxError> {
+        self.take(db, accept, now, true)
+    }
+
+    fn take(
+        &mut self,
+        db: &impl Database,
+        accept: &Accept,
+        now: Timestamp,
+        begins: bool,
+    ) -> Result<Accepted, MailboxError> {
+        let refused = |reply| {
+            Ok(Accepted {
+                reply,
+                wake: false,
+                begin: false,
+            })
+        };
         let config = match self.config_for(accept.config_version) {
             // Switched off since: the edge loads this version and refuses.
             Ok(config) if !config.is_active => {
@@ -85,8 +131,12 @@ impl Mailbox {
             .map(|destination| destination.id)
             .collect();
         let last = Cell::new(self.last);
-        let tests = self.new_tests(accept, now);
-        let stored = match self.store(db, config, accept, now, &last, &tests) {
+        let offer = Offer {
+            accept,
+            tests: self.new_tests(accept, now),
+            begins: begins && !self.running,
+        };
+        let stored = match self.store(db, config, &offer, now, &last) {
             Ok(stored) => stored,
             Err(error) => {
                 // What failed may have stuck: its numbers are not given again, and
@@ -108,13 +158,14 @@ impl Mailbox {
         }
         self.last = last.get();
         self.armed = stored.alarm.or(self.armed);
-        for test in &tests {
+        for test in &offer.tests {
             self.recent_tests.add(*test, now);
         }
         let something = stored.requeued || !stored.new.is_empty();
         Ok(Accepted {
             reply: AcceptReply::Taken(stored.taken),
             wake: self.running && something,
+            begin: stored.begin,
         })
     }
 
@@ -138,19 +189,20 @@ impl Mailbox {
         &self,
         db: &impl Database,
         config: &Webhook,
-        accept: &Accept,
+        offer: &Offer<'_>,
         now: Timestamp,
         last: &Cell<Sequence>,
-        tests: &[DedupeKey],
     ) -> Result<Stored, MailboxError> {
+        let accept = offer.accept;
         db.atomically(|| {
             let mut stored = Stored {
                 taken: Vec::with_capacity(accept.events.len()),
                 new: Vec::new(),
                 requeued: false,
+                begin: false,
                 alarm: None,
             };
-            let mut tests = tests.iter().peekable();
+            let mut tests = offer.tests.iter().peekable();
             for event in &accept.events {
                 let taken = if event.test && tests.next_if_eq(&&event.key).is_none() {
                     Taken::Test(None)
@@ -182,7 +234,13 @@ impl Mailbox {
             }
             let work = stored.requeued || !stored.new.is_empty();
             if work && !config.is_paused {
-                stored.alarm = self.arm(db, self.any_earliest(now, now), now)?;
+                let due = self.any_earliest(now, now);
+                stored.begin = offer.begins && due <= now;
+                stored.alarm = if stored.begin {
+                    self.arm_lease(db, now)?
+                } else {
+                    self.arm(db, due, now)?
+                };
             }
             Ok(stored)
         })

@@ -1,9 +1,9 @@
 //! The one alarm of the object. Each setting of it is a row written.
 //!
 //! *Invariants*: while anything is pending, an alarm is set no later than the
-//! earliest due (in a run: no later than the lease, which the end of the run
-//! corrects). It is set strictly in the future. A wake that finds nothing to do
-//! does nothing.
+//! earliest due (in a run, and where one begins: no later than the lease, which the
+//! end of the run corrects). It is set strictly in the future. A wake that finds
+//! nothing to do does nothing.
 
 use super::{MailboxError, Source, fresh::FirstAttempts, health::Health, waiting};
 use crate::{
@@ -293,24 +293,38 @@ impl super::Mailbox {
         }
     }
 
-    /// Before a lease: what is in flight must be woken for if the object dies.
+    /// In a run: what is in flight must be woken for if the object dies; and where
+    /// nothing is, what is pending. To be called when the alarm fires in a run that it
+    /// did not call.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn renew_lease(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
+        if self.in_flight.is_empty() {
+            // The run may wait all the same, for what is soon due or for an alert.
+            return self.ensure_armed(db, now);
+        }
+        let stored = self.arm_lease(db, now);
+        self.committed(stored)
+    }
+
+    /// For a run that is under way or begins now: what it has in flight must be woken
+    /// for if the object dies. Memory is left alone: [`committed`](Self::committed)
+    /// sees to that.
     pub(super) fn arm_lease(
-        &mut self,
+        &self,
         db: &impl Database,
         now: Timestamp,
-    ) -> Result<(), MailboxError> {
+    ) -> Result<Option<Timestamp>, MailboxError> {
         let lease = now.plus(LEASE);
         if self
             .armed
             .is_some_and(|armed| armed > now.plus(LEASE_LEFT) && armed <= lease)
         {
-            return Ok(());
+            return Ok(None);
         }
-        let stored = db
-            .set_alarm(lease)
-            .map(|()| Some(lease))
-            .map_err(MailboxError::from);
-        self.committed(stored)
+        db.set_alarm(lease)?;
+        Ok(Some(lease))
     }
 
     /// Remembers the alarm once it is stored. After a failure it is unknown, and so

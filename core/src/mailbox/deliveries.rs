@@ -7,7 +7,7 @@
 use super::{MailboxError, clip, sql};
 use crate::own_json::fields::read_in_place;
 use crate::{
-    database::Database,
+    database::{Database, Value},
     delivery::{Attempt, Status},
     ids::{DestinationId, Sequence},
     webhook::Destination,
@@ -185,14 +185,34 @@ impl Deliveries {
     pub(super) fn save(&self, db: &impl Database, event: Sequence) -> Result<(), MailboxError> {
         db.run(
             "UPDATE events SET fresh = ?, status = ?, deliveries = ? WHERE seq = ?",
-            &[
-                sql::flag(self.is_fresh()),
-                sql::text(sql::status(self.status())),
-                sql::json(self)?,
-                sql::sequence(event),
-            ],
+            &self.columns(event)?,
         )?;
         Ok(())
+    }
+
+    /// The same where those of the event are still these. Whether they were.
+    pub(super) fn save_over(
+        &self,
+        db: &impl Database,
+        event: Sequence,
+        before: &Self,
+    ) -> Result<bool, MailboxError> {
+        let [fresh, status, deliveries, event] = self.columns(event)?;
+        let written = db.run(
+            "UPDATE events SET fresh = ?, status = ?, deliveries = ?
+             WHERE seq = ? AND deliveries = ? RETURNING 1",
+            &[fresh, status, deliveries, event, sql::json(before)?],
+        )?;
+        Ok(!written.is_empty())
+    }
+
+    fn columns(&self, event: Sequence) -> Result<[Value; 4], MailboxError> {
+        Ok([
+            sql::flag(self.is_fresh()),
+            sql::text(sql::status(self.status())),
+            sql::json(self)?,
+            sql::sequence(event),
+        ])
     }
 
     /// The delivery to that destination.

@@ -325,16 +325,21 @@ impl Health {
 }
 
 /// Writes what has changed of a destination's health: one row, or none.
+/// Whether nothing that is stored differs.
+pub(super) fn is_stored(before: &Health, after: &Health) -> bool {
+    before.stored() == after.stored() && !before.unsure
+}
+
 pub(super) fn save(
     db: &impl Database,
     destination: DestinationId,
     before: &Health,
     after: &Health,
 ) -> Result<(), MailboxError> {
-    let after = after.stored();
-    if before.stored() == after && !before.unsure {
+    if is_stored(before, after) {
         return Ok(());
     }
+    let after = after.stored();
     if after == Health::default() {
         return forget(db, destination);
     }

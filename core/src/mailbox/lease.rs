@@ -48,14 +48,9 @@ impl Mailbox {
         slots: usize,
     ) -> Result<Vec<Job>, MailboxError> {
         let mut jobs = Vec::new();
-        let leased = self.fill(db, now, slots, &mut jobs).and_then(|()| {
-            if self.in_flight.is_empty() {
-                // The run may wait all the same, for what is soon due or for an alert.
-                self.ensure_armed(db, now)
-            } else {
-                self.arm_lease(db, now)
-            }
-        });
+        let leased = self
+            .fill(db, now, slots, &mut jobs)
+            .and_then(|()| self.renew_lease(db, now));
         match leased {
             Ok(()) => Ok(jobs),
             Err(error) => {

@@ -5,7 +5,8 @@
 //! rebuilt or forgotten. What is in flight is memory alone: after a crash it is
 //! simply due again, and the alarm that every lease sets is there to say so.
 //!
-//! A run, as the edge drives it: [`woken`](Mailbox::woken),
+//! A run, as the edge drives it: the alarm fires ([`woken`](Mailbox::woken)) or an
+//! accept says that one is to [`begin`](Accepted::begin);
 //! [`begin_run`](Mailbox::begin_run), then [`lease`](Mailbox::lease) into free
 //! slots and [`finish`](Mailbox::finish) as answers come, until nothing is leased
 //! and nothing is out; then [`end_run`](Mailbox::end_run). After an error the
@@ -65,8 +66,7 @@ use fresh::FirstAttempts;
 use health::Health;
 use recent_tests::RecentTests;
 use resend_all::Resending;
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, rc::Rc, time::Duration};
 
 /// Why a Mailbox could not do what it was asked. Nothing of it was done then,
 /// unless the database failed in saying that it was. A pointer, as [`DatabaseError`] is.
@@ -155,7 +155,7 @@ enum Source {
 /// What a Mailbox keeps in memory. See the [module](self).
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    config: Option<Webhook>,
+    config: Option<Rc<Webhook>>,
     shard: u8,
     retired: bool,
     /// The greatest number that an event was (or may have been) given.
@@ -233,10 +233,10 @@ impl Mailbox {
             return Ok(mailbox);
         }
         mailbox.config = match schema::meta(db, CONFIG)? {
-            Some(Value::Text(json)) => Some(
+            Some(Value::Text(json)) => Some(Rc::new(
                 serde_json::from_slice(json.as_bytes())
                     .map_err(|_| MailboxError::unreadable("the configuration"))?,
-            ),
+            )),
             Some(_) => return Err(MailboxError::unreadable("the configuration")),
             None => None,
         };
@@ -264,8 +264,14 @@ impl Mailbox {
 
     /// What the Mailbox knows of its webhook: what the edge relays by.
     #[must_use]
-    pub const fn config(&self) -> Option<&Webhook> {
-        self.config.as_ref()
+    pub fn config(&self) -> Option<&Webhook> {
+        self.config.as_deref()
+    }
+
+    /// The same, to be kept over an attempt.
+    #[must_use]
+    pub fn shared_config(&self) -> Option<Rc<Webhook>> {
+        self.config.clone()
     }
 
     /// Takes a newer configuration; one that is not newer is ignored and writes
@@ -298,7 +304,7 @@ impl Mailbox {
         // a pause; if storing fails, memory goes back to what is stored.
         let health_before = self.health.clone();
         self.adapt_health(&webhook, now);
-        let config_before = self.config.replace(webhook);
+        let config_before = self.config.replace(Rc::new(webhook));
         let shard_before = std::mem::replace(&mut self.shard, shard);
         let stored = db.atomically(|| {
             let alarm = self.arm_for_pending(db, now)?;
@@ -519,7 +525,7 @@ impl Mailbox {
     }
 
     /// The configuration, when relaying goes on.
-    fn relaying(&self) -> Option<&Webhook> {
+    fn relaying(&self) -> Option<&Rc<Webhook>> {
         self.config.as_ref().filter(|config| !config.is_paused)
     }
 

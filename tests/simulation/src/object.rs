@@ -25,13 +25,17 @@ pub(crate) struct Object {
     pub(crate) core: Mailbox,
     /// There is news for the run.
     pub(crate) signal: bool,
+    /// A run is to begin beside the answer that is being given.
+    pub(crate) begins: bool,
     pub(crate) run: Option<Run>,
     /// What origins have asked this object.
     pub(crate) holds: [Timestamp; DESTINATIONS as usize],
 }
 
-/// `alarm()`, while it runs.
+/// A run, while it lasts.
 pub(crate) struct Run {
+    /// No alarm called it: one may fire meanwhile.
+    pub(crate) beside: bool,
     pub(crate) deadline: Timestamp,
     pub(crate) under_way: Vec<UnderWay>,
     /// Alerts that wait to be told, one after the other, and when the one that is
@@ -69,6 +73,9 @@ pub(crate) enum Trouble {
 impl Object {
     /// When its run goes on.
     pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.begins {
+            return Some(now);
+        }
         let run = self.run.as_ref()?;
         let news = (self.signal && run.looks_at.is_some()).then_some(now);
         let ends = run.under_way.iter().map(|attempt| attempt.ends).min();
@@ -175,6 +182,7 @@ impl World<'_> {
         self.object = Some(Object {
             core,
             signal: false,
+            begins: false,
             run: None,
             holds: [Timestamp::default(); DESTINATIONS as usize],
         });

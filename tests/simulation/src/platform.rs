@@ -23,11 +23,8 @@ pub(crate) struct Platform {
 impl World<'_> {
     /// When the platform will call the alarm, if it will. Only one runs at a time.
     pub(crate) fn fires_at(&self) -> Option<Timestamp> {
-        if self
-            .object
-            .as_ref()
-            .is_some_and(|object| object.run.is_some())
-        {
+        let run = self.object.as_ref().and_then(|object| object.run.as_ref());
+        if run.is_some_and(|run| !run.beside) {
             return None;
         }
         let alarm = self.living_alarm()?;

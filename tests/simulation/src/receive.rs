@@ -192,7 +192,7 @@ impl World<'_> {
         self.disk
             .defers
             .set(self.sabotage == Some(Sabotage::AlarmAfterAnswer));
-        let accepted = self.fetch(|core, db, now| core.accept(db, accept, now));
+        let accepted = self.fetch(|core, db, now| core.accept_and_begin(db, accept, now));
         self.disk.defers.set(false);
         if let Some(at) = self.disk.deferred.take() {
             let after = Duration::from_millis(1 + hash(&[self.seed, self.seen.happened]) % 40);
@@ -201,6 +201,8 @@ impl World<'_> {
         let accepted = accepted?;
         if let Some(object) = &mut self.object {
             object.signal |= accepted.wake;
+            // Where one is under way that the core knows nothing of, it is told.
+            object.begins |= accepted.begin && object.run.is_none();
         }
         Ok(accepted.reply)
     }

@@ -1,4 +1,5 @@
-//! `alarm()`: a run, from lease to lease, until nothing is due.
+//! A run, from lease to lease, until nothing is due: begun by `alarm()`, or beside the
+//! answer to an event.
 
 use crate::{
     disk::Disk,
@@ -14,6 +15,7 @@ use tram_core::{
 };
 
 const LONGEST_RUN: Duration = Duration::from_secs(600);
+const LONGEST_BESIDE: Duration = Duration::from_secs(30);
 const LAST_RESORT: Duration = Duration::from_secs(30);
 
 impl World<'_> {
@@ -24,7 +26,11 @@ impl World<'_> {
             self.disk.put_alarm(None);
         }
         note!(self, "the alarm fires");
-        match self.begin_run(called_by) {
+        let begins = self.object.as_ref().is_some_and(|object| object.begins);
+        if begins || self.run().is_some() {
+            return self.alarm_in_a_run(called_by);
+        }
+        match self.begin_run(called_by, false) {
             Ok(()) => self.goes_on(),
             Err(Trouble::Failed) => self.arm_last_resort(called_by),
             // It had not waited yet.
@@ -36,16 +42,54 @@ impl World<'_> {
         }
     }
 
-    pub(crate) fn begin_run(&mut self, called_by: Option<Timestamp>) -> Result<(), Trouble> {
+    /// There is one run at a time, and this one is begun beside an answer.
+    fn alarm_in_a_run(&mut self, called_by: Option<Timestamp>) {
+        if let Some(object) = &mut self.object {
+            object.core.woken();
+            object.signal = true;
+        }
+        match self.with(|core, db, now| core.renew_lease(db, now)) {
+            Ok(()) => {}
+            Err(Trouble::Failed) => self.arm_last_resort(called_by),
+            // It had not waited.
+            Err(Trouble::Died) => {
+                if let Some(alarm) = called_by {
+                    self.call_again(alarm);
+                }
+            }
+        }
+    }
+
+    /// The run that an accept was told to begin.
+    pub(crate) fn begin_beside(&mut self) {
+        if let Some(object) = &mut self.object {
+            object.begins = false;
+        }
+        match self.begin_run(None, true) {
+            Ok(()) => self.goes_on(),
+            Err(Trouble::Failed) => self.arm_last_resort(None),
+            Err(Trouble::Died) => {}
+        }
+    }
+
+    pub(crate) fn begin_run(
+        &mut self,
+        called_by: Option<Timestamp>,
+        beside: bool,
+    ) -> Result<(), Trouble> {
         self.ready()?;
         self.with(|core, _, _| {
-            core.woken();
+            if !beside {
+                core.woken();
+            }
             core.begin_run();
             Ok(())
         })?;
-        let deadline = self.now.plus(LONGEST_RUN);
+        let longest = if beside { LONGEST_BESIDE } else { LONGEST_RUN };
+        let deadline = self.now.plus(longest);
         if let Some(object) = &mut self.object {
             object.run = Some(Run {
+                beside,
                 deadline,
                 under_way: Vec::new(),
                 trouble: false,
@@ -95,6 +139,9 @@ impl World<'_> {
 
     /// An attempt of the run has ended, there is news, or it is time to look again.
     pub(crate) fn run_goes_on(&mut self) {
+        if self.object.as_ref().is_some_and(|object| object.begins) {
+            return self.begin_beside();
+        }
         let now = self.now;
         if let Some(run) = self.run() {
             run.telling = run.telling.filter(|ends| *ends > now);

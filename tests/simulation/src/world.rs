@@ -272,7 +272,7 @@ impl<'a> World<'a> {
                 if self
                     .object
                     .as_ref()
-                    .is_some_and(|object| object.run.is_none())
+                    .is_some_and(|object| object.run.is_none() && !object.begins)
                 {
                     self.object = None;
                 }
@@ -280,11 +280,8 @@ impl<'a> World<'a> {
             Step::LoseAlarm { vanishes } => self.platform.loses = Some(vanishes),
             Step::LateAlarms(millis) => self.platform.late = Duration::from_millis(millis),
             Step::SpuriousAlarm => {
-                if self
-                    .object
-                    .as_ref()
-                    .is_none_or(|object| object.run.is_none())
-                {
+                let run = self.object.as_ref().and_then(|object| object.run.as_ref());
+                if run.is_none_or(|run| run.beside) {
                     self.alarm_fires(true);
                 }
             }

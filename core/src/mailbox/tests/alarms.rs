@@ -36,6 +36,86 @@ fn in_a_run_without_an_alarm_a_new_event_sets_one() {
 }
 
 #[test]
+fn what_begins_a_run_is_armed_for_as_its_lease_and_costs_one_alarm() {
+    let mut rig = Rig::new(1);
+    let accepted = rig.offer_and_begin(vec![event("1", b"{}")]);
+    assert!(accepted.begin && !accepted.wake);
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(60_000))));
+    rig.mailbox.begin_run();
+    let job = rig.lease_one();
+    rig.wait(millis(100));
+    // In the run that it began.
+    let accepted = rig.offer_and_begin(vec![event("2", b"{}")]);
+    assert!(accepted.wake && !accepted.begin);
+    rig.finish(&job, 200);
+    let job = rig.lease_one();
+    rig.finish(&job, 200);
+    rig.end_run();
+    assert_eq!(rig.db.alarms_set(), 1);
+    // Within the lease another finds it set in time, and then not any more.
+    for (waits, alarms) in [(20_000, 1), (10_000, 2)] {
+        rig.wait(millis(waits));
+        let accepted = rig.offer_and_begin(vec![event(&waits.to_string(), b"{}")]);
+        assert!(accepted.begin);
+        rig.mailbox.begin_run();
+        let job = rig.lease_one();
+        rig.finish(&job, 200);
+        rig.end_run();
+        assert_eq!(rig.db.alarms_set(), alarms);
+    }
+}
+
+#[test]
+fn a_run_that_was_to_begin_and_did_not_is_made_up_for_by_the_alarm() {
+    let mut rig = Rig::new(1);
+    assert!(rig.offer_and_begin(vec![event("1", b"{}")]).begin);
+    rig.reopen();
+    rig.now = rig.alarm().unwrap();
+    assert_eq!(rig.run(200), 1);
+    // A new object that is asked something before then does not wait so long.
+    assert!(rig.offer_and_begin(vec![event("2", b"{}")]).begin);
+    rig.reopen();
+    rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
+}
+
+#[test]
+fn what_may_not_be_sent_at_once_begins_nothing() {
+    let mut rig = Rig::new(1);
+    let again = |rig: &mut Rig| rig.offer_and_begin(vec![event("1", b"{}")]);
+    assert!(again(&mut rig).begin);
+    assert!(!again(&mut rig).begin, "a duplicate");
+    rig.mailbox.begin_run();
+    let job = rig.lease_one();
+    let mut asks = verdict(&job, 429, rig.now);
+    asks.not_before = Some(rig.now.plus(millis(600_000)));
+    rig.finish_with(&job, asks);
+    rig.end_run();
+    let held = rig.alarm();
+    assert!(!rig.offer_and_begin(vec![event("2", b"{}")]).begin, "held");
+    assert_eq!(rig.alarm(), held);
+    rig.change(|webhook| webhook.is_paused = true);
+    assert!(
+        !rig.offer_and_begin(vec![event("3", b"{}")]).begin,
+        "paused"
+    );
+}
+
+#[test]
+fn the_alarm_of_a_run_that_an_accept_began_renews_its_lease() {
+    let mut rig = Rig::new(1);
+    rig.offer_and_begin(vec![event("1", b"{}")]);
+    rig.mailbox.begin_run();
+    let job = rig.lease_one();
+    rig.wait(millis(60_000));
+    rig.db.clear_alarm().unwrap();
+    rig.mailbox.woken();
+    rig.mailbox.renew_lease(&rig.db, rig.now).unwrap();
+    assert_eq!(rig.alarm(), Some(rig.now.plus(millis(60_000))));
+    rig.finish(&job, 200);
+}
+
+#[test]
 fn a_lease_is_renewed_before_less_than_35_seconds_are_left() {
     let mut rig = Rig::new(1);
     for n in 0..10 {

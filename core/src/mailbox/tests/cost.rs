@@ -47,6 +47,26 @@ fn a_lone_event_delivered_at_once_writes_five_rows() {
 }
 
 #[test]
+fn one_that_begins_its_run_writes_four_rows() {
+    let mut rig = Rig::new(1);
+    // The event (and its key's index row) and the lease's alarm.
+    let cost = rows(&mut rig, |rig| {
+        assert!(rig.offer_and_begin(vec![event("1", b"{}")]).begin);
+    });
+    assert_eq!(cost, (1, 1));
+    let cost = rows(&mut rig, |rig| {
+        rig.mailbox.begin_run();
+        let job = rig.lease_one();
+        rig.finish(&job, 200);
+        rig.end_run();
+    });
+    assert_eq!(cost, (1, 0));
+    // The alarm fires as a check.
+    rig.wait(millis(60_000));
+    assert_eq!(rows(&mut rig, |rig| assert_eq!(rig.run(200), 0)), (0, 0));
+}
+
+#[test]
 fn in_a_run_an_event_writes_three_rows_and_sets_no_alarm() {
     let mut rig = Rig::new(1);
     rig.take("1");

@@ -4,6 +4,7 @@
 use super::*;
 use crate::{
     mailbox::{MailboxError, MailboxTrouble},
+    messages::Accept,
     testing::{
         faulty::{Fault, Faulty},
         samples::destination,
@@ -46,15 +47,37 @@ fn rig_with_an_old_event() -> Rig {
 
 #[test]
 fn an_accept_is_stored_whole_or_not_at_all_wherever_it_fails() {
+    check_accept(
+        |mailbox, db, new, now| mailbox.accept(db, new, now),
+        millis(1),
+    );
+}
+
+#[test]
+fn one_that_begins_a_run_is_stored_with_the_lease_s_alarm_or_not_at_all() {
+    check_accept(
+        |mailbox, db, new, now| mailbox.accept_and_begin(db, new, now),
+        millis(60_000),
+    );
+}
+
+type Accepting = fn(
+    &mut Mailbox,
+    &Faulty<'_, NativeDatabase>,
+    &Accept,
+    Timestamp,
+) -> Result<Accepted, MailboxError>;
+
+fn check_accept(accepting: Accepting, armed_in: Duration) {
     let nothing = (1, 0, 0, None);
     for fault in FAULTS {
         let mut failed = 0;
         for call in 0.. {
             let mut rig = rig_with_an_old_event();
-            let whole = (4, 1, 1, Some(rig.now.plus(millis(1))));
+            let whole = (4, 1, 1, Some(rig.now.plus(armed_in)));
             let db = Faulty::new(&rig.db);
             db.fail(call, fault);
-            let outcome = rig.mailbox.accept(&db, &accept(batch()), rig.now);
+            let outcome = accepting(&mut rig.mailbox, &db, &accept(batch()), rig.now);
             if db.is_armed() {
                 assert!(outcome.is_ok());
                 assert_eq!(state(&rig), whole);

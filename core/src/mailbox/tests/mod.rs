@@ -87,6 +87,15 @@ impl Rig {
         self.mailbox.accept(&self.db, &request, self.now).unwrap()
     }
 
+    /// The same by an edge that begins runs.
+    fn offer_and_begin(&mut self, events: Vec<NewEvent>) -> Accepted {
+        let mut request = accept(events);
+        request.config_version = self.mailbox.config().unwrap().version;
+        self.mailbox
+            .accept_and_begin(&self.db, &request, self.now)
+            .unwrap()
+    }
+
     /// Takes a small event of that name, which must be new.
     fn take(&mut self, id: &str) -> EventId {
         let accepted = self.offer(vec![event(id, b"{}")]);

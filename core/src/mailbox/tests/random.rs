@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Accept(Vec<u8>, bool),
+    /// Names, whether they are test calls, and whether the edge begins runs.
+    Accept(Vec<u8>, bool, bool),
     BeginRun,
     Lease(usize),
     Finish(usize, u16),
@@ -25,8 +26,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (prop::collection::vec(0..40_u8, 1..5), prop::bool::weighted(0.1))
-            .prop_map(|(ids, test)| Step::Accept(ids, test)),
+        6 => (prop::collection::vec(0..40_u8, 1..5), prop::bool::weighted(0.1), any::<bool>())
+            .prop_map(|(ids, test, begins)| Step::Accept(ids, test, begins)),
         2 => Just(Step::BeginRun),
         6 => (1..7_usize).prop_map(Step::Lease),
         8 => (any::<usize>(), prop_oneof![Just(200), Just(500), Just(404)])
@@ -86,9 +87,16 @@ impl World {
         }
     }
 
+    fn apply_begin(&mut self) {
+        self.rig.mailbox.begin_run();
+        // What a run before it left is due again, and heard of no more.
+        self.out.clear();
+        self.running = true;
+    }
+
     fn apply(&mut self, step: Step) {
         match step {
-            Step::Accept(ids, test) => {
+            Step::Accept(ids, test, begins) => {
                 let events = ids
                     .iter()
                     .map(|id| NewEvent {
@@ -96,7 +104,17 @@ impl World {
                         ..event(&id.to_string(), b"{}")
                     })
                     .collect();
-                let accepted = self.rig.offer(events);
+                let accepted = if begins {
+                    self.rig.offer_and_begin(events)
+                } else {
+                    self.rig.offer(events)
+                };
+                if accepted.begin {
+                    assert!(begins && !self.running);
+                    let alarm = self.rig.alarm().expect("what begins has an alarm");
+                    assert!(alarm <= self.rig.now.plus(millis(60_000)));
+                    self.apply_begin();
+                }
                 let AcceptReply::Taken(taken) = accepted.reply else {
                     panic!("not taken: {:?}", accepted.reply);
                 };
@@ -107,12 +125,7 @@ impl World {
                     }
                 }
             }
-            Step::BeginRun => {
-                self.rig.mailbox.begin_run();
-                // What a run before it left is due again, and heard of no more.
-                self.out.clear();
-                self.running = true;
-            }
+            Step::BeginRun => self.apply_begin(),
             Step::Lease(slots) => {
                 if self.running {
                     self.lease(slots);
@@ -144,9 +157,16 @@ impl World {
                 self.running = false;
             }
             Step::Alarm => {
-                if self.rig.alarm().is_some_and(|at| at <= self.rig.now) {
+                let fires = self.rig.alarm().is_some_and(|at| at <= self.rig.now);
+                if fires {
                     self.rig.db.clear_alarm().unwrap();
                     self.rig.mailbox.woken();
+                }
+                if fires && self.running {
+                    // The run was begun by an accept.
+                    let renewed = self.rig.mailbox.renew_lease(&self.rig.db, self.rig.now);
+                    renewed.unwrap();
+                } else if fires {
                     self.rig.mailbox.begin_run();
                     self.out.clear();
                     self.lease(6);
