@@ -76,10 +76,7 @@ impl Mailbox {
     }
 
     pub async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response, JsValue> {
-        let answer = self.answer(&request).await.map_err(|trouble| {
-            log::trouble(format_args!("mailbox: {trouble}"));
-        });
-        http::message(answer)
+        http::message(self.answer(&request).await.map_err(complain))
     }
 
     /// Never throws: the platform deletes an alarm that has thrown seven times.
@@ -91,6 +88,10 @@ impl Mailbox {
     }
 }
 
+fn complain(trouble: Trouble) {
+    log::trouble(format_args!("mailbox: {trouble}"));
+}
+
 impl Mailbox {
     async fn answer(&self, request: &web_sys::Request) -> Result<Vec<u8>, Trouble> {
         let (path, bytes) = http::read_message(request).await?;
@@ -99,12 +100,16 @@ impl Mailbox {
             self.with(|core, db| core.ensure_armed(db, clock::now()))?;
         }
         if path == objects::ACCEPT {
-            let accept = Accept::from_bytes(&bytes)?;
-            let accepted = self.with(|core, db| core.accept(db, &accept, clock::now()))?;
-            if accepted.wake {
-                self.wake.raise();
+            return self.accept(&bytes);
+        }
+        if path == objects::ACCEPTS {
+            let mut answers = Vec::new();
+            for accept in messages::frames(&bytes)? {
+                // One that fails fails alone.
+                let answer = self.accept(accept).map_err(complain);
+                messages::push_frame(&mut answers, &answer.unwrap_or_default())?;
             }
-            return Ok(messages::to_bytes(&accepted.reply)?);
+            return Ok(answers);
         }
         if path == objects::TRIAL {
             let accept = Accept::from_bytes(&bytes)?;
@@ -121,6 +126,16 @@ impl Mailbox {
         // A resend or a new configuration may have made something due.
         self.wake.raise();
         Ok(messages::to_bytes(&reply)?)
+    }
+
+    /// Takes the events of one request.
+    fn accept(&self, accept: &[u8]) -> Result<Vec<u8>, Trouble> {
+        let accept = Accept::from_bytes(accept)?;
+        let accepted = self.with(|core, db| core.accept(db, &accept, clock::now()))?;
+        if accepted.wake {
+            self.wake.raise();
+        }
+        Ok(messages::to_bytes(&accepted.reply)?)
     }
 
     /// Opens the core on first use in this instance; says whether it was.
