@@ -105,9 +105,9 @@ function lighter(script, entry) {
   // thrown where the SDK listens for it.
   change(
     /function\((\w+)\) \{\s*queueMicrotask\(\1\);\s*\}/g,
-    'function($1) { resolved.then(() => { try { $1() } catch (e) { queueMicrotask(() => { throw e }) } }) }',
+    'function($1) { atOnce.then(() => { try { $1() } catch (e) { queueMicrotask(() => { throw e }) } }) }',
   )
-  script = `const resolved = Promise.resolve();\n${script}`
+  script = `const atOnce = Promise.resolve();\n${script}`
   if (!entry) return script
   // Classes of the SDK that nobody makes, and what would keep them.
   change(/: new FinalizationRegistry\(/g, ': /* @__PURE__ */ new FinalizationRegistry(', 0)

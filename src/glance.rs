@@ -4,19 +4,13 @@
 //! A marker is never the judge of "new": one that is missing, late or unreadable
 //! only costs a call to the Mailbox.
 
-use crate::{
-    clock, join,
-    kv::Kv,
-    log,
-    objects::{self, CallError},
-};
+use crate::{clock, join, kv::Kv, log};
 use std::{cell::RefCell, time::Duration};
 use tram_core::{
     event::{DedupeKey, NewEvent},
     few::Few,
     ids::WebhookId,
     mailbox::recent_tests::RecentTests,
-    messages::{Accept, AcceptReply},
     time::{MINUTE, Timestamp},
     webhook::Webhook,
 };
@@ -76,16 +70,9 @@ async fn look(env: &Env, event: &NewEvent) -> bool {
     found.is_some_and(|found| found == value(event))
 }
 
-/// Puts an event into its shard with a look beside that; `None` when there is a marker.
-pub(crate) async fn beside(
-    env: &Env,
-    webhook: &WebhookId,
-    shard: u8,
-    accept: &Accept,
-    event: &NewEvent,
-) -> Result<Option<AcceptReply>, CallError> {
-    let (key, value) = (marker(&event.key), value(event));
-    objects::accept_beside_glance(env, webhook, shard, accept, (&key, &value)).await
+/// Where to look for an event, and what stands there when it was seen and delivered.
+pub(crate) fn at(event: &NewEvent) -> (String, String) {
+    (marker(&event.key), value(event))
 }
 
 /// [`look`], within the patience there is for it.

@@ -101,10 +101,7 @@ impl Mailbox {
     }
 
     pub async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response, JsValue> {
-        let answer = self.0.answer(&request).await.map_err(|trouble| {
-            log::trouble(format_args!("mailbox: {trouble}"));
-        });
-        http::message(answer)
+        http::message(self.0.answer(&request).await.map_err(failed))
     }
 
     /// Never throws: the platform deletes an alarm that has thrown seven times.
@@ -115,6 +112,10 @@ impl Mailbox {
     }
 }
 
+fn failed(trouble: Trouble) {
+    log::trouble(format_args!("mailbox: {trouble}"));
+}
+
 impl Object {
     async fn answer(self: &Rc<Self>, request: &web_sys::Request) -> Result<Vec<u8>, Trouble> {
         let (path, bytes) = http::read_message(request).await?;
@@ -123,15 +124,16 @@ impl Object {
             self.with(|core, db| core.ensure_armed(db, clock::now()))?;
         }
         if path == objects::ACCEPT {
-            let accept = Accept::from_bytes(&bytes)?;
-            let accepted =
-                self.with(|core, db| core.accept_and_begin(db, &accept, clock::now()))?;
-            if accepted.begin && !self.is_running() {
-                spawn_local(self.begin(LONGEST_BESIDE));
-            } else if accepted.begin || accepted.wake {
-                self.wake.raise();
+            return self.accept(&bytes);
+        }
+        if path == objects::ACCEPTS {
+            let mut answers = Vec::new();
+            for accept in messages::frames(&bytes)? {
+                // One that fails fails alone.
+                let answer = self.accept(accept).map_err(failed);
+                messages::push_frame(&mut answers, &answer.unwrap_or_default())?;
             }
-            return Ok(messages::to_bytes(&accepted.reply)?);
+            return Ok(answers);
         }
         if path == objects::TRIAL {
             let accept = Accept::from_bytes(&bytes)?;
@@ -148,6 +150,18 @@ impl Object {
         // A resend or a new configuration may have made something due.
         self.wake.raise();
         Ok(messages::to_bytes(&reply)?)
+    }
+
+    /// Takes the events of one request.
+    fn accept(self: &Rc<Self>, accept: &[u8]) -> Result<Vec<u8>, Trouble> {
+        let accept = Accept::from_bytes(accept)?;
+        let accepted = self.with(|core, db| core.accept_and_begin(db, &accept, clock::now()))?;
+        if accepted.begin && !self.is_running() {
+            spawn_local(self.begin(LONGEST_BESIDE));
+        } else if accepted.begin || accepted.wake {
+            self.wake.raise();
+        }
+        Ok(messages::to_bytes(&accepted.reply)?)
     }
 
     /// Opens the core on first use in this instance; says whether it was.

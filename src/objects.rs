@@ -17,10 +17,15 @@ use worker::{
     js_sys::{Promise, Uint8Array, futures::JsFuture},
 };
 
-/// The route of an accept.
+/// The route of an accept that goes alone.
 pub(crate) const ACCEPT: &str = "/accept";
+/// The route of several accepts at once, each of another request: framed by
+/// [`messages::push_frame`], as the answers are. One that failed is answered with no bytes.
+pub(crate) const ACCEPTS: &str = "/accepts";
 /// The route of an accept that tries a webhook out.
 pub(crate) const TRIAL: &str = "/trial";
+/// No glance at KV.
+pub(crate) const NO_GLANCE: (&str, &str) = ("", "");
 /// The route of everything else.
 pub(crate) const ASK: &str = "/ask";
 
@@ -44,30 +49,26 @@ fn mailbox_name(webhook: &WebhookId, shard: u8) -> String {
 }
 
 /// Puts the events of one request into a shard: by the route [`ACCEPT`] or [`TRIAL`].
+/// With a `glance`, a key and a value, `None` when the value stands under the key in KV
+/// before the shard has answered.
 pub(crate) async fn accept(
     env: &Env,
     webhook: &WebhookId,
     shard: u8,
     route: &str,
     accept: &Accept,
-) -> Result<AcceptReply, CallError> {
-    let name = mailbox_name(webhook, shard);
-    let bytes = accept.to_bytes().map_err(CallError::Garbled)?;
-    understood(&call(env, "MAILBOX", &name, route, &bytes).await?)
-}
-
-/// The same for one event, with a glance at KV beside it: `None` when `value` stands
-/// under `key` there before the shard has answered.
-pub(crate) async fn accept_beside_glance(
-    env: &Env,
-    webhook: &WebhookId,
-    shard: u8,
-    accept: &Accept,
-    (key, value): (&str, &str),
+    glance: (&str, &str),
 ) -> Result<Option<AcceptReply>, CallError> {
     let name = mailbox_name(webhook, shard);
     let bytes = accept.to_bytes().map_err(CallError::Garbled)?;
-    let sending = send_beside(env, &name, ACCEPT, bytes.as_slice().into(), key, value);
+    let sending = send_accept(
+        env,
+        &name,
+        route,
+        bytes.as_slice().into(),
+        glance.0,
+        glance.1,
+    );
     let answer = JsFuture::from(sending).await.map_err(Thrown::from)?;
     if answer.is_null() {
         return Ok(None);
@@ -126,8 +127,8 @@ extern "C" {
     fn send(env: &Env, binding: &str, name: &str, path: &str, bytes: Uint8Array) -> Promise;
 
     /// See there.
-    #[wasm_bindgen(js_name = callBeside)]
-    fn send_beside(
+    #[wasm_bindgen(js_name = accept)]
+    fn send_accept(
         env: &Env,
         name: &str,
         path: &str,

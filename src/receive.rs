@@ -362,28 +362,32 @@ impl Receiver<'_> {
             },
             events,
         };
-        let unavailable = |error: objects::CallError| NotTaken::Unavailable(error.to_string());
         // There is nothing to visit where nothing is stored.
         if !accept.events.is_empty() {
             rounds::note(self.env, self.context, &self.id, shard);
         }
-        let mut reply = match accept.events.as_slice() {
-            [event] if glances => glance::beside(self.env, &self.id, shard, &accept, event)
-                .await
-                .map_err(unavailable)?
-                .ok_or(NotTaken::Seen)?,
-            _ => objects::accept(self.env, &self.id, shard, objects::ACCEPT, &accept)
-                .await
-                .map_err(unavailable)?,
+        let place = match accept.events.as_slice() {
+            [event] if glances => glance::at(event),
+            _ => Default::default(),
         };
-        if reply == AcceptReply::Unconfigured {
+        let mut glance = (place.0.as_str(), place.1.as_str());
+        let mut configured = false;
+        let unavailable = |error: objects::CallError| NotTaken::Unavailable(error.to_string());
+        let reply = loop {
+            let reply =
+                objects::accept(self.env, &self.id, shard, objects::ACCEPT, &accept, glance)
+                    .await
+                    .map_err(unavailable)?
+                    .ok_or(NotTaken::Seen)?;
+            if configured || reply != AcceptReply::Unconfigured {
+                break reply;
+            }
             objects::configure(self.env, webhook, shard)
                 .await
                 .map_err(unavailable)?;
-            reply = objects::accept(self.env, &self.id, shard, objects::ACCEPT, &accept)
-                .await
-                .map_err(unavailable)?;
-        }
+            configured = true;
+            glance = objects::NO_GLANCE;
+        };
         match reply {
             AcceptReply::Taken(taken) => {
                 configs::confirmed(webhook);

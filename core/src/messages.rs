@@ -178,6 +178,34 @@ impl ManifestEvent {
     }
 }
 
+/// Adds a message to a message of many: its length in 4 bytes, little-endian, and itself.
+/// The other half of this is written in JavaScript, beside the Worker's calls.
+///
+/// # Errors
+/// When it is longer than can be said.
+pub fn push_frame(to: &mut Vec<u8>, message: &[u8]) -> Result<(), NotUnderstood> {
+    let length = u32::try_from(message.len()).map_err(|_| NotUnderstood)?;
+    to.extend(length.to_le_bytes());
+    to.extend(message);
+    Ok(())
+}
+
+/// Reads what [`push_frame`] has made.
+///
+/// # Errors
+/// When it is cut short.
+pub fn frames(mut bytes: &[u8]) -> Result<Vec<&[u8]>, NotUnderstood> {
+    let mut messages = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk().ok_or(NotUnderstood)?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| NotUnderstood)?;
+        let (message, rest) = rest.split_at_checked(length).ok_or(NotUnderstood)?;
+        messages.push(message);
+        bytes = rest;
+    }
+    Ok(messages)
+}
+
 /// What a Mailbox says to an [`Accept`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AcceptReply {
@@ -560,6 +588,19 @@ mod tests {
     }
 
     #[test]
+    fn messages_in_one_are_framed_as_the_worker_s_script_frames_them() {
+        let mut bytes = Vec::new();
+        push_frame(&mut bytes, &[7; 258]).unwrap();
+        push_frame(&mut bytes, &[]).unwrap();
+        let pinned = "02010000".to_owned() + &"07".repeat(258) + "00000000";
+        assert_eq!(hex::encode(&bytes), pinned);
+        for cut in [1, 3, 4, 261, 263, 265] {
+            assert_eq!(frames(&bytes[..cut]), Err(NotUnderstood), "{cut}");
+        }
+        assert_eq!(frames(&[]), Ok(vec![]));
+    }
+
+    #[test]
     fn a_webhook_travels_as_its_stored_json() {
         let webhook = Box::new(crate::testing::samples::webhook(1));
         let request = MailboxRequest::Configure {
@@ -598,6 +639,32 @@ mod tests {
             prop_assert_eq!(Accept::from_bytes(&bytes[..cut]).is_ok(), cut == bytes.len());
             if let Some(target) = bytes.get_mut(at) { *target = byte; }
             let _ = Accept::from_bytes(&bytes);
+        }
+
+        #[test]
+        fn messages_in_one_are_the_same_again(messages: Vec<Vec<u8>>, at: usize) {
+            let mut bytes = Vec::new();
+            for message in &messages {
+                push_frame(&mut bytes, message).unwrap();
+            }
+            prop_assert_eq!(frames(&bytes).unwrap(), messages.clone());
+            // Cut short, there are fewer, whole ones, or it is not understood.
+            let cut = at.checked_rem(bytes.len()).unwrap_or(0);
+            if let Ok(fewer) = frames(&bytes[..cut]) {
+                prop_assert!(fewer.len() < messages.len() || bytes.is_empty());
+                prop_assert_eq!(&fewer[..], &messages[..fewer.len()]);
+            }
+        }
+
+        #[test]
+        fn frames_of_anything_never_panic(bytes: Vec<u8>) {
+            if let Ok(messages) = frames(&bytes) {
+                let mut again = Vec::new();
+                for message in messages {
+                    push_frame(&mut again, message).unwrap();
+                }
+                prop_assert_eq!(again, bytes);
+            }
         }
 
         #[test]

@@ -79,8 +79,12 @@ impl Manager<'_> {
         // What is stored there is pruned when its time comes.
         rounds::note(self.env, self.context, &webhook.id, shard);
         loop {
-            let route = objects::TRIAL;
-            match objects::accept(self.env, &webhook.id, shard, route, accept).await? {
+            let (route, glance) = (objects::TRIAL, objects::NO_GLANCE);
+            let reply = objects::accept(self.env, &webhook.id, shard, route, accept, glance);
+            let Some(reply) = reply.await? else {
+                return Err(super::senseless().into());
+            };
+            match reply {
                 AcceptReply::Taken(taken) => {
                     return match taken.as_slice() {
                         [Taken::Test(Some(id))] => Ok(*id),

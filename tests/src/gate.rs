@@ -35,11 +35,18 @@ impl Gate {
         gate
     }
 
+    /// A closed one, before nothing.
+    #[must_use]
+    pub fn closed() -> Arc<Self> {
+        Arc::default()
+    }
+
     fn state(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pass(&self) {
+    /// Waits to be let through.
+    pub fn pass(&self) {
         let mut state = self.state();
         state.arrived += 1;
         self.news.notify_all();

@@ -80,6 +80,8 @@ pub(crate) struct Surroundings {
     pub(crate) kv: Kv,
     /// Whether the objects' calls and rows are counted in the log.
     pub(crate) counted: bool,
+    /// Where Mailboxes ask what is to become of a call.
+    pub(crate) fate: Option<String>,
     /// A second Worker of the same code, with the first one's objects and KV.
     pub(crate) twin: bool,
 }
@@ -168,6 +170,45 @@ export const Mailbox = counted('Mailbox', built.Mailbox)
 export const Registry = counted('Registry', built.Registry)
 ";
 
+/// The Worker with Mailboxes that ask an HTTP server, before each call, what is to become
+/// of it: they wait for its answer, and do as it says.
+const FATED: &str = r"
+import Worker, * as built from './index.js'
+export * from './index.js'
+export default Worker
+
+export class Mailbox {
+  constructor(ctx, env) {
+    this.env = env
+    const { sql } = ctx.storage
+    const { exec } = sql
+    const holds = (value) => ArrayBuffer.isView(value) && new TextDecoder().decode(value).includes(this.poison)
+    sql.exec = (...given) => {
+      if (this.poison && given.some(holds)) throw new Error('poison, as it was told')
+      return exec.apply(sql, given)
+    }
+    this.built = new built.Mailbox(ctx, env)
+  }
+  async fetch(request) {
+    const body = await request.arrayBuffer()
+    const { pathname } = new URL(request.url)
+    const told = await fetch(this.env.FATE_URL + pathname, { method: 'POST', body })
+    const [fate, poison] = (await told.text()).split(' ')
+    if (fate === 'throw') throw new Error('failed, as it was told')
+    if (fate === 'fail') return new Response(null, { status: 500 })
+    this.poison = poison
+    const answer = await this.built.fetch(new Request(request.url, { method: 'POST', body }))
+    this.poison = undefined
+    if (fate === 'forget') throw new Error('done, and failed, as it was told')
+    if (fate === 'babble') return new Response('no answer of a Mailbox')
+    return answer
+  }
+  alarm() {
+    return this.built.alarm()
+  }
+}
+";
+
 /// Leads each request to the isolate that its host names.
 const FRONT: &str = r"
 export default {
@@ -204,20 +245,24 @@ pub(crate) fn lay_out(
     if surroundings.counted {
         station["main"] = value("counted.js");
     }
+    if let Some(url) = &surroundings.fate {
+        station["vars"]["FATE_URL"] = value(url);
+        station["main"] = value("fated.js");
+    }
     let mut workers = Vec::new();
     if surroundings.twin {
         let name = station["name"].as_str().unwrap_or_default().to_owned();
         workers.push(lay_out_front(&folder.join("front"), &name)?);
         workers.push(lay_out_built(
             &folder.join("twin"),
-            surroundings.worker,
+            surroundings,
             &twin(&station, &name),
             variables,
         )?);
     }
     workers.push(lay_out_built(
         &folder.join("worker"),
-        surroundings.worker,
+        surroundings,
         &station,
         variables,
     )?);
@@ -226,14 +271,21 @@ pub(crate) fn lay_out(
 
 fn lay_out_built(
     folder: &Path,
-    worker: Worker,
+    surroundings: &Surroundings,
     configuration: &DocumentMut,
     variables: &BTreeMap<String, String>,
 ) -> io::Result<PathBuf> {
+    let worker = surroundings.worker;
     let build = worker.build();
     copy(&build, folder).map_err(|why| advise(&build, &why, worker.how_to_build()))?;
     fs::write(folder.join("with-kv.js"), WITH_KV)?;
     fs::write(folder.join("counted.js"), COUNTED)?;
+    let built = if matches!(surroundings.kv, Kv::At(_)) {
+        "./with-kv.js"
+    } else {
+        "./index.js"
+    };
+    fs::write(folder.join("fated.js"), FATED.replace("./index.js", built))?;
     // Not in the configuration: wrangler says aloud what stands there.
     let lines: String = variables
         .iter()

@@ -91,6 +91,13 @@ impl Builder {
         self
     }
 
+    /// Lets [`Fate`](crate::Fate) say what becomes of calls to Mailboxes.
+    #[must_use]
+    pub fn fated(mut self, fate: &crate::Fate) -> Self {
+        self.surroundings.fate = Some(fate.url());
+        self
+    }
+
     /// Starts it and waits until it answers.
     ///
     /// # Panics
