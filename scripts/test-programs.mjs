@@ -33,19 +33,19 @@ function programs(cargo, words, env) {
 export async function runPrograms(cargo, words, folder, args, env) {
   const rank = ({ name }) => (FIRST.includes(name) ? 0 : 1)
   const waiting = programs(cargo, words, env).sort((one, other) => rank(one) - rank(other))
-  let output = ''
+  const outputs = []
   const failed = []
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       try {
-        output += await run(next.file, args, { cwd: path.join(ROOT, folder), env, apart: `     Running ${next.name} (${path.relative(ROOT, next.file)})` })
+        outputs.push(await run(next.file, args, { cwd: path.join(ROOT, folder), env, apart: `     Running ${next.name} (${path.relative(ROOT, next.file)})` }))
       } catch (error) {
         if (!(error instanceof Advice)) throw error
-        output += error.output ?? ''
+        outputs.push(error.output ?? '')
         failed.push(next.name)
       }
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
-  return { output, failed }
+  return { output: outputs.join(''), failed }
 }
