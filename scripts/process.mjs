@@ -85,7 +85,7 @@ export async function run(command, args, { cwd = ROOT, env = process.env, toStde
     if (apart) out.write(`${apart}\n${output}`)
     if (ending !== 0) {
       const error = new Advice(`\`${[path.basename(command), ...args].join(' ')}\` failed (${ending}); see above`)
-      error.output = output
+      Object.assign(error, { output, ending })
       throw error
     }
     return output

@@ -17,12 +17,14 @@ function programs(cargo, words, env) {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   if (built.status !== 0) throw new Advice('the tests do not compile; see above')
-  return built.stdout
+  const found = built.stdout
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line))
     .filter(({ reason, executable, profile }) => reason === 'compiler-artifact' && executable && profile.test)
     .map(({ target, executable }) => ({ name: target.name, file: executable }))
+  if (found.length === 0) throw new Advice('cargo names no test programs')
+  return found
 }
 
 /**
@@ -43,6 +45,8 @@ export async function runPrograms(cargo, words, folder, args, env) {
         if (!(error instanceof Advice)) throw error
         outputs.push(error.output ?? '')
         failed.push(next.name)
+        // Whoever stops one of them means all.
+        if (['SIGINT', 'SIGTERM'].includes(error.ending)) waiting.length = 0
       }
     }
   }

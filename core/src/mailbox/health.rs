@@ -324,12 +324,12 @@ impl Health {
     }
 }
 
-/// Writes what has changed of a destination's health: one row, or none.
 /// Whether nothing that is stored differs.
 pub(super) fn is_stored(before: &Health, after: &Health) -> bool {
     before.stored() == after.stored() && !before.unsure
 }
 
+/// Writes what has changed of a destination's health: one row, or none.
 pub(super) fn save(
     db: &impl Database,
     destination: DestinationId,

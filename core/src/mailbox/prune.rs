@@ -28,6 +28,9 @@ const PUT_ANEW: usize = 2;
 const WORTH_DAYS: u32 = 45;
 /// Rows that lose less than this are left where they are.
 const WORTH_BYTES: i64 = 512;
+/// So are rows that say more of their deliveries: a batch is read at once, and has to fit
+/// into memory.
+const LONG_BYTES: usize = 4_096;
 /// Batches of one wake.
 const BATCHES: usize = 4;
 /// Where there is more, the next batches follow after this.
@@ -153,7 +156,8 @@ fn prune_payloads(
     let before = Sequence::first_at(now.minus(days(config.retention_days)));
     let rows = db.run(
         &format!(
-            "SELECT {KEPT}, status = 'pending',
+            "SELECT {KEPT}, iif(length(deliveries) > {LONG_BYTES}, NULL, deliveries),
+                 status = 'pending',
                  iif(test = 1, 0, ifnull(length(envelope), 0) + ifnull(length(body), 0))
              FROM events WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?"
         ),
@@ -186,10 +190,11 @@ fn prune_payloads(
     Ok(over.len() >= BATCH)
 }
 
-/// What of an event's row is kept as long as its key: all but the payload.
+/// What of an event's row is kept as long as its key, beside its deliveries: all but the
+/// payload.
 pub(super) const KEPT: &str = "seq, fresh, status, test, conflicts, key, body_sha256, name, \
-     object_id, summary, deliveries";
-/// How many columns these are.
+     object_id, summary";
+/// How many columns these and the deliveries are.
 const COLUMNS: usize = 11;
 
 /// Takes the payloads out of events' rows, in their order.
@@ -204,8 +209,10 @@ fn shrink(db: &impl Database, rows: &[&Row], worth: bool) -> Result<(), MailboxE
     // From the last: what comes after it has not shrunk.
     for row in rows.iter().rev() {
         let bytes = row.integer(COLUMNS.saturating_add(1))?;
-        let is_large = worth && bytes >= WORTH_BYTES;
-        match row.0.get(..COLUMNS) {
+        let kept = row.0.get(..COLUMNS);
+        let is_long = kept.is_some_and(|kept| kept.last() == Some(&Value::Null));
+        let is_large = worth && bytes >= WORTH_BYTES && !is_long;
+        match kept {
             Some(kept) if is_large && large.is_multiple_of(PUT_ANEW) => anew.push(kept),
             _ if bytes > 0 => cut.push(row.integer(0)?),
             _ => {}
@@ -221,7 +228,9 @@ fn shrink(db: &impl Database, rows: &[&Row], worth: bool) -> Result<(), MailboxE
         let number = kept.get(..1).unwrap_or_default();
         db.run("DELETE FROM events WHERE seq = ?", number)?;
         db.run(
-            &format!("INSERT INTO events ({KEPT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+            &format!(
+                "INSERT INTO events ({KEPT}, deliveries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            ),
             kept,
         )?;
     }

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::{
-    database::Row,
+    database::{DatabaseError, Row, Value},
     mailbox::prune::KEPT,
     testing::faulty::{Fault, Faulty},
     time::DAY,
 };
+use std::cell::Cell;
 
 const EVENTS: u32 = 1_000;
 
@@ -39,7 +40,10 @@ impl Rig {
 
     fn all_kept(&self) -> Vec<Row> {
         self.db
-            .run(&format!("SELECT {KEPT} FROM events ORDER BY seq"), &[])
+            .run(
+                &format!("SELECT {KEPT}, deliveries FROM events ORDER BY seq"),
+                &[],
+            )
             .unwrap()
     }
 }
@@ -98,7 +102,10 @@ fn no_column_is_forgotten() {
         .db
         .run("SELECT name FROM pragma_table_info('events')", &[])
         .unwrap();
-    let kept: Vec<&str> = KEPT.split(", ").chain(["envelope", "body"]).collect();
+    let kept: Vec<&str> = KEPT
+        .split(", ")
+        .chain(["deliveries", "envelope", "body"])
+        .collect();
     let columns: Vec<&str> = columns.iter().map(|row| row.text(0).unwrap()).collect();
     assert_eq!(columns, kept);
 }
@@ -123,4 +130,61 @@ fn a_row_that_is_put_anew_is_there_wherever_that_fails() {
             }
         }
     }
+}
+
+/// How many bytes of values a statement has given at most.
+struct Weighed<'a> {
+    db: &'a NativeDatabase,
+    most: Cell<usize>,
+}
+
+impl Database for Weighed<'_> {
+    fn run(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, DatabaseError> {
+        let rows = self.db.run(sql, parameters)?;
+        let values = rows.iter().flat_map(|row| &row.0);
+        let bytes = values.map(|value| match value {
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+            Value::Null | Value::Integer(_) => 8,
+        });
+        self.most.set(self.most.get().max(bytes.sum()));
+        Ok(rows)
+    }
+
+    fn set_alarm(&self, at: Timestamp) -> Result<(), DatabaseError> {
+        self.db.set_alarm(at)
+    }
+
+    fn atomically<T, E: From<DatabaseError>>(
+        &self,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.db.atomically(work)
+    }
+}
+
+#[test]
+fn a_batch_with_long_histories_fits_into_memory() {
+    let mut rig = Rig::new(1);
+    rig.fill(200, 200);
+    // What many destinations and long answers come to: a row may be of 2 MB.
+    rig.db
+        .run(
+            "UPDATE events SET deliveries = json_insert(deliveries, '$[0].note', ?)",
+            &[Value::Text("n".repeat(100_000))],
+        )
+        .unwrap();
+    let before = rig.all_kept();
+    rig.now = START.plus(DAY * 31);
+    let db = Weighed {
+        db: &rig.db,
+        most: Cell::new(0),
+    };
+    rig.mailbox.tend(&db, rig.now).unwrap();
+    assert!(db.most.get() < 1 << 20, "{} bytes", db.most.get());
+    assert_eq!(
+        rig.number("SELECT count(*) FROM events WHERE body IS NOT NULL"),
+        0
+    );
+    assert_eq!(rig.all_kept(), before);
 }
