@@ -37,9 +37,9 @@ use worker::{
 /// A run that the alarm called ends after this and lets the alarm call it again: the
 /// platform stops an alarm at 15 minutes.
 const LONGEST_RUN: Duration = Duration::from_secs(600);
-/// One that an event began leaves the rest to the alarm after this: without a request
-/// or an alarm the platform takes an object out of memory after 70 seconds, whatever it
-/// waits for, and the last attempts take 30.
+/// One that an event began leaves the rest to the alarm when the object has not been
+/// called for this long: without a request or an alarm the platform takes it out of
+/// memory after 70 seconds, whatever it waits for, and the last attempts take 30.
 const LONGEST_BESIDE: Duration = Duration::from_secs(30);
 /// A run that has not gone round for this long will not any more: the platform has
 /// broken it off. It goes round every 30 seconds, the longest attempt.
@@ -60,6 +60,8 @@ struct Object {
     wake: Signal,
     /// When the run last went round; `None` when there is none.
     went_round: Cell<Option<Timestamp>>,
+    /// When a request or an alarm last came.
+    called: Cell<Timestamp>,
 }
 
 /// What has ended of what was under way.
@@ -97,6 +99,7 @@ impl Mailbox {
             to_tell: RefCell::default(),
             wake: Signal::default(),
             went_round: Cell::new(None),
+            called: Cell::default(),
         }))
     }
 
@@ -119,6 +122,7 @@ fn failed(trouble: Trouble) {
 impl Object {
     async fn answer(self: &Rc<Self>, request: &web_sys::Request) -> Result<Vec<u8>, Trouble> {
         let (path, bytes) = http::read_message(request).await?;
+        self.called.set(clock::now());
         if self.ready().await? {
             // Awake again: an alarm that was lost is set again.
             self.with(|core, db| core.ensure_armed(db, clock::now()))?;
@@ -157,7 +161,7 @@ impl Object {
         let accept = Accept::from_bytes(accept)?;
         let accepted = self.with(|core, db| core.accept_and_begin(db, &accept, clock::now()))?;
         if accepted.begin && !self.is_running() {
-            spawn_local(self.begin(LONGEST_BESIDE));
+            spawn_local(self.begin(true));
         } else if accepted.begin || accepted.wake {
             self.wake.raise();
         }
@@ -195,6 +199,7 @@ impl Object {
     /// The alarm has fired; the run that it calls, unless one is under way: then that
     /// was begun beside an answer, and there is one at a time.
     async fn alarm(self: &Rc<Self>) -> Option<join::Part<'static, ()>> {
+        self.called.set(clock::now());
         let outcome = self.ready().await.and_then(|_| {
             let runs = self.is_running();
             self.with(|core, db| {
@@ -206,7 +211,7 @@ impl Object {
             })
         });
         match outcome {
-            Ok(false) => return Some(self.begin(LONGEST_RUN)),
+            Ok(false) => return Some(self.begin(false)),
             Ok(true) => self.wake.raise(),
             Err(trouble) => self.in_trouble(&trouble),
         }
@@ -215,11 +220,11 @@ impl Object {
 
     /// A run. One beside an answer needs nobody to wait for it: what it waits for keeps
     /// the object in memory; and if it is lost all the same, there is the lease's alarm.
-    fn begin(self: &Rc<Self>, longest: Duration) -> join::Part<'static, ()> {
+    fn begin(self: &Rc<Self>, beside: bool) -> join::Part<'static, ()> {
         self.went_round.set(Some(clock::now()));
         let object = Rc::clone(self);
         Box::pin(async move {
-            if let Err(trouble) = object.run(longest).await {
+            if let Err(trouble) = object.run(beside).await {
                 object.in_trouble(&trouble);
             }
         })
@@ -237,7 +242,7 @@ impl Object {
     }
 
     /// Delivers what is due, up to [`AT_ONCE`](outbound::AT_ONCE) at once, until nothing is.
-    async fn run(&self, longest: Duration) -> Result<(), Trouble> {
+    async fn run(&self, beside: bool) -> Result<(), Trouble> {
         let begun = self.with(|core, _| {
             core.begin_run();
             Ok(())
@@ -247,7 +252,7 @@ impl Object {
             return begun;
         }
         self.tend(|core, db| core.tend(db, clock::now()));
-        let delivered = self.deliver(longest).await;
+        let delivered = self.deliver(beside).await;
         self.went_round.set(None);
         let ended = self.with(|core, db| core.end_run(db, clock::now()));
         delivered.and(ended)
@@ -255,8 +260,8 @@ impl Object {
 
     /// After a trouble nothing new is begun, but what is under way is seen to its
     /// end and written down.
-    async fn deliver(&self, longest: Duration) -> Result<(), Trouble> {
-        let deadline = clock::now().plus(longest);
+    async fn deliver(&self, beside: bool) -> Result<(), Trouble> {
+        let deadline = clock::now().plus(LONGEST_RUN);
         let mut under_way: Vec<join::Part<'_, Ended>> = Vec::new();
         let mut outcome = Ok(());
         let mut telling = false;
@@ -267,7 +272,8 @@ impl Object {
             let now = clock::now();
             self.went_round.set(Some(now));
             let mut wait = None;
-            let goes_on = outcome.is_ok() && now < deadline;
+            let left_alone = beside && now >= self.called.get().plus(LONGEST_BESIDE);
+            let goes_on = outcome.is_ok() && now < deadline && !left_alone;
             if goes_on {
                 let alert = self.next_alert(now, telling);
                 // One at a time: an alert takes one of the slots, never more.
@@ -291,9 +297,10 @@ impl Object {
             if under_way.is_empty() && wait.is_none_or(|wait| wait > LINGER) {
                 return outcome;
             }
-            // With no slot free only an end can help; else also news, or the next due.
-            let looks = wait.filter(|_| under_way.len() < outbound::AT_ONCE);
-            if let Some(wait) = looks {
+            // With no slot free only an end can help; else also news (which may be that it
+            // is not left alone any more), or the next due.
+            let looks = under_way.len() < outbound::AT_ONCE;
+            if let Some(wait) = wait.filter(|_| looks) {
                 let rings_at = now.plus(wait);
                 if clock
                     .as_ref()
@@ -307,7 +314,7 @@ impl Object {
                 if !ended.is_empty() {
                     return Poll::Ready(ended);
                 }
-                if looks.is_none() {
+                if !looks {
                     return Poll::Pending;
                 }
                 let rings = clock.as_mut();

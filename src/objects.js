@@ -77,7 +77,10 @@ async function gather(env, name, bytes) {
   // Nobody waits for a promise of another request: what ends with that, or goes on within
   // it, would be lost. Each looks by itself, in time of its own.
   while (place < 0) {
-    await pause(one.sent ? Math.min(Math.max(one.sent + line.took - Date.now(), 1), 50) : Math.min(Math.max(line.took / 4, 1), 10));
+    // It looks ever more seldom: what has taken long will take long yet.
+    const waited = Date.now() - (one.sent || came);
+    const soon = one.sent ? line.took - waited : Math.min(line.took / 4, 10);
+    await pause(Math.min(Math.max(soon, waited / 16, 1), 50));
     const now = Date.now();
     const { answer, sent } = one;
     if (answer === ALONE) return alone();

@@ -22,8 +22,9 @@ export async function exchange(method, url, lines, sent, timeout, limit) {
     answer.status = response.status;
     const field = (name) => response.headers.get(name) ?? undefined;
     answer.retryAfter = field("retry-after");
-    // Where the body's length is known its end is not waited for, nor once it is full.
-    const length = field("content-encoding") ? NaN : Number(field("content-length"));
+    // Where the body's length is known its end is not waited for, nor once it is full. Where
+    // there are chunks they alone say it.
+    const length = field("content-encoding") || field("transfer-encoding") ? NaN : Number(field("content-length"));
     const reader = length === 0 ? undefined : response.body?.getReader();
     unread = reader !== undefined;
     while (unread && answer.body.length < limit) {

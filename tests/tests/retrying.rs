@@ -356,3 +356,19 @@ fn the_first_five_and_the_last_twenty_attempts_are_kept() {
     assert_eq!(event["attempts"], 30);
     assert_eq!(origin.count(), 30);
 }
+
+#[test]
+fn the_length_of_a_chunked_answer_is_what_its_chunks_say() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunks = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+    origin.always(Reply::garbage().body([head, chunks].concat()));
+    let webhook = station.casso_webhook(&origin);
+    let id = station.send_transaction(&webhook, 1);
+    let events = station.wait_for_events(&webhook, |events| {
+        events.iter().all(|event| event["status"] == "delivered")
+    });
+    assert_eq!(events.len(), 1);
+    let event = station.api_expecting(200, "GET", &format!("/events/{id}"), None);
+    assert_eq!(attempts_to(&event, 0)[0]["response_body"], "hello world");
+}

@@ -36,7 +36,10 @@ pub(crate) struct Object {
 pub(crate) struct Run {
     /// No alarm called it: one may fire meanwhile.
     pub(crate) beside: bool,
+    /// Then it begins nothing new; beside an answer, unless the object is called before.
     pub(crate) deadline: Timestamp,
+    /// Then in any case.
+    pub(crate) ends: Timestamp,
     pub(crate) under_way: Vec<UnderWay>,
     /// Alerts that wait to be told, one after the other, and when the one that is
     /// being told has been.
@@ -77,7 +80,7 @@ impl Object {
             return Some(now);
         }
         let run = self.run.as_ref()?;
-        let news = (self.signal && run.looks_at.is_some()).then_some(now);
+        let news = (self.signal && run.used() < SLOTS).then_some(now);
         let ends = run.under_way.iter().map(|attempt| attempt.ends).min();
         news.into_iter()
             .chain(ends)
@@ -194,6 +197,7 @@ impl World<'_> {
         &mut self,
         work: impl FnOnce(&mut Mailbox, &Disk<'_>, Timestamp) -> Result<T, MailboxError>,
     ) -> Result<T, Trouble> {
+        self.called();
         if self.ready()? {
             self.with(|core, db, now| core.ensure_armed(db, now))?;
         }

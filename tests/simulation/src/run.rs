@@ -42,8 +42,17 @@ impl World<'_> {
         }
     }
 
+    /// The object has been called: it stays in memory, and a run beside an answer goes on.
+    pub(crate) fn called(&mut self) {
+        let now = self.now;
+        if let Some(run) = self.run().filter(|run| run.beside) {
+            run.deadline = now.plus(LONGEST_BESIDE).min(run.ends);
+        }
+    }
+
     /// There is one run at a time, and this one is begun beside an answer.
     fn alarm_in_a_run(&mut self, called_by: Option<Timestamp>) {
+        self.called();
         if let Some(object) = &mut self.object {
             object.core.woken();
             object.signal = true;
@@ -86,11 +95,12 @@ impl World<'_> {
             Ok(())
         })?;
         let longest = if beside { LONGEST_BESIDE } else { LONGEST_RUN };
-        let deadline = self.now.plus(longest);
+        let (deadline, ends) = (self.now.plus(longest), self.now.plus(LONGEST_RUN));
         if let Some(object) = &mut self.object {
             object.run = Some(Run {
                 beside,
                 deadline,
+                ends,
                 under_way: Vec::new(),
                 trouble: false,
                 looks_at: None,
@@ -189,13 +199,11 @@ impl World<'_> {
                 }
                 continue;
             }
-            if let Some(wait) = wait
-                && run.used() < SLOTS
-            {
+            if run.used() < SLOTS {
                 if std::mem::take(&mut object.signal) {
                     continue;
                 }
-                run.looks_at = Some(now.plus(wait));
+                run.looks_at = wait.map(|wait| now.plus(wait));
             }
             // It is not relied on that the platform calls an alarm again whose handler
             // died, but where the database has failed besides.

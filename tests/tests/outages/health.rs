@@ -5,7 +5,7 @@
 //! arrives at an origin over several connections may overtake.
 
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{thread, time::Duration};
 use tram_tests::{Origin, Reply, Station, Webhook, attempts_to, casso_body, millis, waits};
 
 /// Failures in a row that put a destination down, and how many more may be out then.
@@ -42,6 +42,32 @@ fn attempts(station: &Station, webhook: &Webhook, destination: usize) -> Vec<Att
     }
     all.sort_by_key(|attempt| (attempt.started_at, attempt.event));
     all
+}
+
+/// However long an attempt lasts, and however long ago the run began that it belongs to.
+pub(crate) fn what_comes_late_waits_for_no_attempt_at_another_destination() {
+    /// After this an object that nobody calls begins nothing new by itself.
+    const LEFT_ALONE: Duration = Duration::from_secs(30);
+    let (station, slow, well) = (Station::shared(), Origin::start(), Origin::start());
+    slow.always(Reply::hang());
+    let webhook = station.casso_webhook_with(
+        &slow,
+        &json!({
+            "destinations": [
+                {"url": slow.url("/hook"), "timeout_seconds": 29},
+                {"url": well.url("/hook")},
+            ],
+            "retry": waits(&[0.2; 100]),
+        }),
+    );
+    station.send_transaction(&webhook, 1);
+    // The second attempt begins after 29 s, and is given as many.
+    slow.wait_for_within(2, LEFT_ALONE.saturating_mul(2));
+    thread::sleep(Duration::from_secs(3));
+    station.send_transaction(&webhook, 2);
+    well.wait_for_within(2, LEFT_ALONE.saturating_mul(2));
+    let ended = attempts(&station, &webhook, 0).len();
+    assert_eq!(ended, 1, "attempts at the slow one were waited for");
 }
 
 pub(crate) fn one_that_is_down_is_left_alone_probed_and_then_gets_all_oldest_first_at_its_rate() {

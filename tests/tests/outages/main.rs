@@ -6,9 +6,13 @@ mod health;
 
 use std::thread;
 
-/// Stories that take half a minute, because there is a probe or a deaf receiver to
-/// wait for: all of them in the same half minute.
-const LONG: [(&str, fn()); 3] = [
+/// Stories that take half a minute, because there is a probe, a deaf receiver or a slow
+/// server to wait for: all of them in the same half minute.
+const LONG: [(&str, fn()); 4] = [
+    (
+        "what_comes_late_waits_for_no_attempt_at_another_destination",
+        health::what_comes_late_waits_for_no_attempt_at_another_destination,
+    ),
     (
         "one_that_is_down_is_left_alone_probed_and_then_gets_all_oldest_first_at_its_rate",
         health::one_that_is_down_is_left_alone_probed_and_then_gets_all_oldest_first_at_its_rate,
