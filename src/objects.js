@@ -11,7 +11,7 @@ const LARGE = 1 << 18;
 // How many milliseconds an accept waits to be sent, and then to be answered, before it
 // goes alone: both and the object's own time are less than the five seconds that a
 // provider waits.
-const SENT_WITHIN = 1000, ANSWERED_WITHIN = 2500;
+const SENT_WITHIN = 500, ANSWERED_WITHIN = 2500;
 // A request that is under way for longer is believed dead, and its place free.
 const DEAD_AFTER = 5000;
 

@@ -23,7 +23,7 @@ const UNDER_WAY: usize = 2;
 const WAITING: usize = 8;
 /// The route of what is shared.
 const SHARED: &str = "/accepts";
-/// Nobody waits longer than a second to be sent. On a machine that is slow at that moment
+/// Nobody waits longer than half a second to be sent. On a machine that is slow at that moment
 /// nothing is shared, and it is tried again.
 const TRIES: usize = 20;
 
