@@ -56,8 +56,12 @@ function lasting(Made) {
       }
       return this.made;
     }
-    fetch(request) {
-      return guarded(() => this.living().fetch(request));
+    // The message is read first: then one that is answered without waiting for anything
+    // needs no promise of Rust's.
+    async fetch(request) {
+      const { url } = request;
+      const bytes = new Uint8Array(await request.arrayBuffer());
+      return guarded(() => this.living().fetch(url, bytes));
     }
     alarm() {
       return guarded(() => this.living().alarm());

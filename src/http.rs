@@ -6,10 +6,7 @@ use crate::{body::Body, thrown::Thrown};
 use std::cell::RefCell;
 use tram_core::{few::Few, headers::Headers, request_url::RequestUrl, time::Timestamp};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
-use worker::{
-    js_sys::{Uint8Array, futures::JsFuture},
-    web_sys,
-};
+use worker::web_sys;
 
 #[wasm_bindgen(module = "/src/http.js")]
 extern "C" {
@@ -142,19 +139,6 @@ impl Response {
             answer
         })
     }
-}
-
-/// The path and the body of a message that came to an object.
-///
-/// # Errors
-/// When it broke off.
-pub(crate) async fn read_message(request: &web_sys::Request) -> Result<(String, Vec<u8>), Thrown> {
-    let url = request.url();
-    let path = RequestUrl::split(&url)
-        .map_or("", |url| url.path)
-        .to_owned();
-    let bytes = JsFuture::from(request.array_buffer()?).await?;
-    Ok((path, Uint8Array::new(&bytes).to_vec()))
 }
 
 /// An object's answer to a message: bytes, or that it failed.

@@ -26,13 +26,12 @@ use tram_core::{
     destination_url::Station,
     mailbox::{LINGER, Mailbox as Core, MailboxError},
     messages::{self, Accept, MailboxRequest, NotUnderstood},
+    request_url::RequestUrl,
     time::Timestamp,
     webhook::Webhook,
 };
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
-use worker::{
-    Delay, Env, State, js_sys::futures::spawn_local, web_sys, worker_sys::DurableObjectState,
-};
+use worker::{Delay, Env, State, js_sys::futures::spawn_local, worker_sys::DurableObjectState};
 
 /// A run that the alarm called ends after this and lets the alarm call it again: the
 /// platform stops an alarm at 15 minutes.
@@ -103,8 +102,13 @@ impl Mailbox {
         }))
     }
 
-    pub async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response, JsValue> {
-        http::message(self.0.answer(&request).await.map_err(failed))
+    /// The answer to a message, or a promise of it.
+    pub fn fetch(&self, url: String, message: Vec<u8>) -> Result<JsValue, JsValue> {
+        let object = Rc::clone(&self.0);
+        join::begin(Box::pin(async move {
+            let answer = object.answer(&url, &message).await.map_err(failed);
+            Ok(http::message(answer)?.into())
+        }))
     }
 
     /// Never throws: the platform deletes an alarm that has thrown seven times.
@@ -120,19 +124,19 @@ fn failed(trouble: Trouble) {
 }
 
 impl Object {
-    async fn answer(self: &Rc<Self>, request: &web_sys::Request) -> Result<Vec<u8>, Trouble> {
-        let (path, bytes) = http::read_message(request).await?;
+    async fn answer(self: &Rc<Self>, url: &str, message: &[u8]) -> Result<Vec<u8>, Trouble> {
+        let path = RequestUrl::split(url).map_or("", |url| url.path);
         self.called.set(clock::now());
         if self.ready().await? {
             // Awake again: an alarm that was lost is set again.
             self.with(|core, db| core.ensure_armed(db, clock::now()))?;
         }
         if path == objects::ACCEPT {
-            return self.accept(&bytes);
+            return self.accept(message);
         }
         if path == objects::ACCEPTS {
             let mut answers = Vec::new();
-            for accept in messages::frames(&bytes)? {
+            for accept in messages::frames(message)? {
                 // One that fails fails alone.
                 let answer = self.accept(accept).map_err(failed);
                 messages::push_frame(&mut answers, &answer.unwrap_or_default())?;
@@ -140,11 +144,11 @@ impl Object {
             return Ok(answers);
         }
         if path == objects::TRIAL {
-            let accept = Accept::from_bytes(&bytes)?;
+            let accept = Accept::from_bytes(message)?;
             let reply = self.with(|core, db| core.begin_trial(db, &accept, clock::now()))?;
             return Ok(messages::to_bytes(&reply)?);
         }
-        let question: MailboxRequest = messages::from_bytes(&bytes)?;
+        let question: MailboxRequest = messages::from_bytes(message)?;
         let reply = self.with(|core, db| {
             let now = clock::now();
             let reply = core.handle(db, question, now)?;

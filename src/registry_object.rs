@@ -77,8 +77,12 @@ impl Registry {
         }
     }
 
-    pub async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response, JsValue> {
-        let answer = self.answer(&request).await.map_err(|trouble| {
+    pub async fn fetch(
+        &self,
+        _url: String,
+        message: Vec<u8>,
+    ) -> Result<web_sys::Response, JsValue> {
+        let answer = self.answer(&message).await.map_err(|trouble| {
             log::trouble(format_args!("registry: {trouble}"));
         });
         http::message(answer)
@@ -96,9 +100,8 @@ impl Registry {
 }
 
 impl Registry {
-    async fn answer(&self, request: &web_sys::Request) -> Result<Vec<u8>, Trouble> {
-        let (_, bytes) = http::read_message(request).await?;
-        let question: RegistryRequest = messages::from_bytes(&bytes)?;
+    async fn answer(&self, message: &[u8]) -> Result<Vec<u8>, Trouble> {
+        let question: RegistryRequest = messages::from_bytes(message)?;
         let mut entropy = clock::entropy()?;
         let mut reply =
             self.with(|core, db| Ok(core.handle(db, &question, &mut entropy, clock::now())?))?;

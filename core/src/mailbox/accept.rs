@@ -1,5 +1,6 @@
 //! Taking events in: what is new is stored and its alarm set in one transaction,
-//! what was seen before is recognised.
+//! what was seen before is recognised. One event, while an alarm is set that will do, is
+//! one statement, and needs no transaction around it.
 //!
 //! Rows written for one new event: 2 (the event and its key), 1 more when its
 //! payload is large, and 1 for the alarm when none is set in time (where a run begins
@@ -194,6 +195,11 @@ impl Mailbox {
         last: &Cell<Sequence>,
     ) -> Result<Stored, MailboxError> {
         let accept = offer.accept;
+        let alone = self.insert_alone(db, config, offer, now, last)?;
+        if let Some(Some(stored)) = alone {
+            return Ok(stored);
+        }
+        let is_known = alone.is_some();
         db.atomically(|| {
             let mut stored = Stored {
                 taken: Vec::with_capacity(accept.events.len()),
@@ -206,8 +212,9 @@ impl Mailbox {
             for event in &accept.events {
                 let taken = if event.test && tests.next_if_eq(&&event.key).is_none() {
                     Taken::Test(None)
-                } else if let Some(numbers) =
-                    insert(db, config, &accept.envelope, event, now, last, State::Fresh)?
+                } else if !is_known
+                    && let Some(numbers) =
+                        insert(db, config, &accept.envelope, event, now, last, State::Fresh)?
                 {
                     // Most events are new, and are not looked for first.
                     stored.new.push(numbers);
@@ -244,6 +251,44 @@ impl Mailbox {
             }
             Ok(stored)
         })
+    }
+
+    /// Most requests bring one event, that is new, while an alarm is set that will do: one
+    /// statement, which needs no transaction around it. `None` where more is to be done,
+    /// and `Some(None)` when the event's key is there already.
+    fn insert_alone(
+        &self,
+        db: &impl Database,
+        config: &Webhook,
+        offer: &Offer<'_>,
+        now: Timestamp,
+        last: &Cell<Sequence>,
+    ) -> Result<Option<Option<Stored>>, MailboxError> {
+        let [event] = offer.accept.events.as_slice() else {
+            return Ok(None);
+        };
+        let due = self.any_earliest(now, now);
+        let begin = offer.begins && due <= now && !config.is_paused;
+        let is_armed = if begin {
+            self.is_leased(now)
+        } else {
+            config.is_paused || self.armed_by(due, now)
+        };
+        if event.test || !is_armed {
+            return Ok(None);
+        }
+        let places = places(&offer.accept.envelope, event)?;
+        if places.1.is_some() {
+            return Ok(None);
+        }
+        let inserted = insert_at(db, config, places, event, now, last, State::Fresh)?;
+        Ok(Some(inserted.map(|numbers| Stored {
+            taken: vec![Taken::New(Self::event_id(config, self.shard, numbers.0))],
+            new: vec![numbers],
+            requeued: false,
+            begin,
+            alarm: None,
+        })))
     }
 
     /// The test calls to relay: those unlike the last seconds', each once.
@@ -332,11 +377,24 @@ pub(super) fn insert(
     last: &Cell<Sequence>,
     state: State,
 ) -> Result<Option<(Sequence, Sequence)>, MailboxError> {
+    let places = places(envelope, event)?;
+    insert_at(db, config, places, event, now, last, state)
+}
+
+/// [`insert`], its payload in these places. One statement unless that is large.
+fn insert_at(
+    db: &impl Database,
+    config: &Webhook,
+    (here, there): (Columns, Option<Columns>),
+    event: &NewEvent,
+    now: Timestamp,
+    last: &Cell<Sequence>,
+    state: State,
+) -> Result<Option<(Sequence, Sequence)>, MailboxError> {
     let before = last.get();
     let number = Sequence::next(before, now);
     last.set(number);
     let deliveries = Deliveries::to(&config.destinations, state);
-    let (here, there) = places(envelope, event)?;
     // The key alone may be in the way. A number that is would be an error, not a
     // duplicate: an event must not be dropped for it.
     let inserted = db.run(

@@ -251,7 +251,7 @@ impl super::Mailbox {
     }
 
     /// Whether an alarm is set that will wake the object for what is due then.
-    fn armed_by(&self, due: Timestamp, now: Timestamp) -> bool {
+    pub(super) fn armed_by(&self, due: Timestamp, now: Timestamp) -> bool {
         self.armed.is_some_and(|armed| {
             let leased = self.running && armed <= now.plus(LEASE);
             !is_lost(armed, now) && (leased || armed <= in_the_future(due, now))
@@ -316,15 +316,18 @@ impl super::Mailbox {
         db: &impl Database,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, MailboxError> {
-        let lease = now.plus(LEASE);
-        if self
-            .armed
-            .is_some_and(|armed| armed > now.plus(LEASE_LEFT) && armed <= lease)
-        {
+        if self.is_leased(now) {
             return Ok(None);
         }
+        let lease = now.plus(LEASE);
         db.set_alarm(lease)?;
         Ok(Some(lease))
+    }
+
+    /// Whether an alarm is set that will do as a lease.
+    pub(super) fn is_leased(&self, now: Timestamp) -> bool {
+        self.armed
+            .is_some_and(|armed| armed > now.plus(LEASE_LEFT) && armed <= now.plus(LEASE))
     }
 
     /// Remembers the alarm once it is stored. After a failure it is unknown, and so

@@ -108,6 +108,42 @@ fn check_accept(accepting: Accepting, armed_in: Duration) {
 }
 
 #[test]
+fn one_event_while_an_alarm_is_set_is_stored_by_one_statement_or_not_at_all() {
+    for fault in FAULTS {
+        for reopen in [false, true] {
+            let mut rig = Rig::new(1);
+            rig.take("1");
+            let alarm = rig.alarm();
+            assert!(alarm.is_some());
+            let offer = || accept(vec![event("2", b"{}")]);
+            let db = Faulty::new(&rig.db);
+            db.fail(0, fault);
+            assert!(rig.mailbox.accept(&db, &offer(), rig.now).is_err());
+            let stuck = matches!(fault, Fault::Stuck);
+            assert_eq!(rig.count("events"), 1 + i64::from(stuck), "{fault:?}");
+            if reopen {
+                rig.reopen();
+            }
+
+            // Whether an alarm stands is asked again after a failure, and not after that.
+            for (new, calls) in [("2", None), ("3", None), ("4", Some(1)), ("4", None)] {
+                let db = Faulty::new(&rig.db);
+                if let Some(calls) = calls {
+                    db.fail(calls, Fault::Before);
+                }
+                let taken = rig
+                    .mailbox
+                    .accept(&db, &accept(vec![event(new, b"{}")]), rig.now);
+                assert!(taken.is_ok(), "{fault:?}, {new}");
+            }
+            assert_eq!(rig.count("events"), 4, "{fault:?}");
+            assert!(rig.alarm().is_some());
+            assert_eq!(rig.run(200), 4, "{fault:?}");
+        }
+    }
+}
+
+#[test]
 fn a_number_that_may_have_stuck_is_not_given_again() {
     let mut rig = Rig::new(1);
     let db = Faulty::new(&rig.db);
