@@ -120,7 +120,7 @@ function lighter(script, entry) {
   // Whatever ends the instance has the entry make the next, before anything is put into its
   // memory, and not the call in which that is found out.
   change(/(^function __wbg_handle_catch\(e\) \{[^]*?)(\n  throw e;\n\})/gm, '$1\n  initState.criticalError = true;$2')
-  change(/^export \{[^]*?^\};/gm, `export { Mailbox, Registry, ${fetch} as fetch, ${scheduled} as scheduled, ahead, read, checkReinitialize, handleMaybeCritical, initState };`)
+  change(/^export \{[^]*?^\};/gm, `export { Mailbox, Registry, ${fetch} as fetch, ${scheduled} as scheduled, ahead, readFor, checkReinitialize, handleMaybeCritical, initState };`)
   return script
 }
 

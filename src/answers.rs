@@ -65,7 +65,7 @@ fn response(status: u16, content_type: &str, body: String) -> Response {
     Response {
         status,
         headers,
-        own: Headers::new(),
         body,
+        ..Response::default()
     }
 }

@@ -45,12 +45,17 @@ async function discard(reader) {
 }
 
 // A request's body up to `limit` bytes, or null when there is more. Rejects when the
-// sender breaks off. `declared` is its content-length.
-export function read(request, limit, declared = request.headers.get("content-length") ?? "") {
-  if (!/^\d+$/.test(declared)) return readUndeclared(request, limit);
-  if (Number(declared) > limit) return Promise.resolve(null);
+// sender breaks off.
+export const read = (request, limit) =>
+  readFor(request, limit, request.headers.get("content-length") ?? "", (body) => body);
+
+// What `come` makes of such a body, or `brokenOff` of its end: a promise less than a
+// promise of the body. `declared` is its content-length.
+export function readFor(request, limit, declared, come, brokenOff) {
+  if (!/^\d+$/.test(declared)) return readUndeclared(request, limit).then(come, brokenOff);
+  if (Number(declared) > limit) return Promise.resolve(null).then(come);
   // Without a reader in between; what arrives is still measured, whatever was declared.
-  return request.arrayBuffer().then((bytes) => (bytes.byteLength > limit ? null : new Uint8Array(bytes)));
+  return request.arrayBuffer().then((bytes) => come(bytes.byteLength > limit ? null : new Uint8Array(bytes)), brokenOff);
 }
 
 async function readUndeclared(request, limit) {

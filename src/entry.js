@@ -28,7 +28,10 @@ export default {
     const answer = (body, known) => guarded(() => rust.fetch(request, env, context, lines, body, known, came));
     const limit = guarded(() => rust.ahead(env, method, url, hops));
     if (limit === 0) return answer(undefined, UNREAD);
-    return rust.read(request, limit, length).then(
+    return rust.readFor(
+      request,
+      limit,
+      length,
       (body) => (body ? answer(body, WHOLE) : answer(undefined, TOO_LARGE)),
       () => answer(undefined, BROKEN_OFF),
     );

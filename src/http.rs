@@ -79,6 +79,7 @@ const LONGEST_KEPT: usize = 1024;
 
 thread_local! {
     static ALIKE: RefCell<Few<String, Alike>> = RefCell::default();
+    static SAME: RefCell<Few<&'static str, Alike>> = RefCell::default();
 }
 
 /// What the runtime knows already of answers with the same head.
@@ -111,6 +112,7 @@ impl Alike {
 }
 
 /// An answer.
+#[derive(Default)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     /// Fields that other answers have as well.
@@ -118,15 +120,44 @@ pub(crate) struct Response {
     /// Fields that are this one's alone, such as an id.
     pub(crate) own: Headers,
     pub(crate) body: String,
+    /// The name of an answer that is always the same: see [`Response::same`].
+    pub(crate) same: Option<&'static str>,
 }
 
 impl Response {
+    /// An answer that is the same to the byte whenever it is given under this name, with no
+    /// fields of its own: made once in an isolate.
+    pub(crate) fn same(name: &'static str, make: impl FnOnce() -> Self) -> Self {
+        let known = SAME.with_borrow(|all| all.has(&name));
+        let made = if known { Self::default() } else { make() };
+        Self {
+            same: Some(name),
+            ..made
+        }
+    }
+
+    /// What stands in its first lines.
+    fn head(&self) -> String {
+        [self.status.to_string(), lines(self.headers.iter())].join("\n")
+    }
+
     /// As the runtime has it.
     ///
     /// # Errors
     /// When the runtime does not take a header field.
     pub(crate) fn into_runtime(self) -> Result<web_sys::Response, Thrown> {
-        let head = [self.status.to_string(), lines(self.headers.iter())].join("\n");
+        if let Some(name) = self.same {
+            return SAME.with_borrow_mut(|all| {
+                if let Some(known) = all.get(&name) {
+                    return Ok(respond(&known.like, "", &known.text)?);
+                }
+                let mut first = Alike::new(&self.head())?;
+                let answer = first.answer("", self.body)?;
+                all.insert(name, first);
+                Ok(answer)
+            });
+        }
+        let head = self.head();
         let own = lines(self.own.iter());
         ALIKE.with_borrow_mut(|alike| {
             let known = alike.remove(&head);

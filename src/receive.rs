@@ -92,8 +92,16 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
             response
         }
         Err(problem) => {
-            let mut response = answers::problem(&problem);
-            response.headers.push(OUTCOME, became);
+            let answer = || {
+                let mut response = answers::problem(&problem);
+                response.headers.push(OUTCOME, became);
+                response
+            };
+            // What most of a flood is answered with says nothing of the request.
+            let response = match problem.code {
+                code @ "unauthenticated" => Response::same(code, answer),
+                _ => answer(),
+            };
             refusals::keep(env, context, seen, &problem, now);
             response
         }
