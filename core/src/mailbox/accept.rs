@@ -92,7 +92,7 @@ impl Mailbox {
     /// less.
     ///
     /// # Errors
-    /// When the database fails; the sender must not be told that it was taken.
+    /// As for [`accept`](Self::accept).
     pub fn accept_and_begin(
         &mut self,
         db: &impl Database,
