@@ -1,10 +1,11 @@
 //! What the Worker and its objects say to each other. Declared once for caller
-//! and callee; versioned, since a deploy lets yesterday's Worker talk to today's
-//! object for a moment: a message of another version is not understood, the sender
-//! hears 503 and tries again. The shapes are pinned by tests.
+//! and callee.
 //!
-//! Messages are bytes: a version, then [postcard](https://postcard.jamesmunns.com/wire-format).
-//! A webhook travels in them as the JSON that is stored.
+//! A message is a version byte, then [MessagePack](https://msgpack.org) with named
+//! fields: a deploy lets yesterday's Worker talk to today's object for some minutes, so
+//! a new field has `#[serde(default)]`, and an unknown one is passed over. A message of
+//! an unknown version is not understood: the sender hears 503 and tries again. A webhook
+//! travels as the JSON that is stored.
 
 use crate::{
     event::{DedupeKey, Envelope, NewEvent, Summary},
@@ -17,9 +18,13 @@ use crate::{
     webhook::Webhook,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io::Cursor;
 
-/// First byte of every message; grows when the shape of any changes.
-const VERSION: u8 = 1;
+/// First byte of a message.
+const VERSION: u8 = 2;
+/// First byte of what was written with [postcard](https://postcard.jamesmunns.com/wire-format),
+/// by position: understood as long as its type has not changed since.
+const POSITIONAL: u8 = 1;
 
 /// A message could not be written, or is not one of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +36,9 @@ pub struct NotUnderstood;
 /// # Errors
 /// When it cannot be written.
 pub fn to_bytes<T: Serialize>(message: &T) -> Result<Vec<u8>, NotUnderstood> {
-    postcard::to_extend(message, vec![VERSION]).map_err(|_| NotUnderstood)
+    let mut bytes = vec![VERSION];
+    rmp_serde::encode::write_named(&mut bytes, message).map_err(|_| NotUnderstood)?;
+    Ok(bytes)
 }
 
 /// Reads [`to_bytes`].
@@ -39,19 +46,21 @@ pub fn to_bytes<T: Serialize>(message: &T) -> Result<Vec<u8>, NotUnderstood> {
 /// # Errors
 /// When the bytes are of another version, another message, or cut short.
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotUnderstood> {
-    match read(bytes) {
-        Some((message, [])) => Ok(message),
+    match bytes.split_first() {
+        Some((&VERSION, named)) => read_named(named),
+        Some((&POSITIONAL, positional)) => match postcard::take_from_bytes(positional) {
+            Ok((message, [])) => Ok(message),
+            _ => Err(NotUnderstood),
+        },
         _ => Err(NotUnderstood),
     }
 }
 
-/// A message and the bytes behind it.
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
-    let (version, rest) = bytes.split_first()?;
-    if *version != VERSION {
-        return None;
-    }
-    postcard::take_from_bytes(rest).ok()
+fn read_named<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotUnderstood> {
+    let mut from = rmp_serde::Deserializer::new(Cursor::new(bytes));
+    let message = T::deserialize(&mut from).map_err(|_| NotUnderstood)?;
+    let is_whole = usize::try_from(from.position()) == Ok(bytes.len());
+    is_whole.then_some(message).ok_or(NotUnderstood)
 }
 
 /// Configuration within a message: the JSON that is stored, which is understood
@@ -71,9 +80,9 @@ mod as_json {
     pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
         from: D,
     ) -> Result<T, D::Error> {
-        let json = <&str>::deserialize(from)?;
+        let json = String::deserialize(from)?;
         // The parser's own words could repeat a secret.
-        own_json::read(json).map_err(|_| de::Error::custom("not JSON"))
+        own_json::read(&json).map_err(|_| de::Error::custom("not JSON"))
     }
 }
 
@@ -107,13 +116,13 @@ struct ManifestEvent {
 }
 
 impl Accept {
-    /// As bytes: the manifest as a message, then for each event its key, its body's
-    /// hash and its body.
+    /// As bytes: the [frame](push_frame) of the manifest, then for each event its key,
+    /// its body's hash and its body.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, NotUnderstood> {
-        let mut bytes = to_bytes(&Manifest {
+        let manifest = to_bytes(&Manifest {
             config_version: self.config_version,
             envelope: self.envelope.clone(),
             events: self
@@ -122,6 +131,8 @@ impl Accept {
                 .map(ManifestEvent::of)
                 .collect::<Result<_, _>>()?,
         })?;
+        let mut bytes = Vec::new();
+        push_frame(&mut bytes, &manifest)?;
         for event in &self.events {
             bytes.extend(event.key);
             bytes.extend(event.body_sha256);
@@ -139,7 +150,8 @@ impl Accept {
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (manifest, mut rest): (Manifest, &[u8]) = read(bytes)?;
+        let (manifest, mut rest) = split_frame(bytes).ok()?;
+        let manifest: Manifest = from_bytes(manifest).ok()?;
         let mut events = Vec::with_capacity(manifest.events.len());
         for event in manifest.events {
             let (key, after) = rest.split_first_chunk::<32>()?;
@@ -197,13 +209,18 @@ pub fn push_frame(to: &mut Vec<u8>, message: &[u8]) -> Result<(), NotUnderstood>
 pub fn frames(mut bytes: &[u8]) -> Result<Vec<&[u8]>, NotUnderstood> {
     let mut messages = Vec::new();
     while !bytes.is_empty() {
-        let (length, rest) = bytes.split_first_chunk().ok_or(NotUnderstood)?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| NotUnderstood)?;
-        let (message, rest) = rest.split_at_checked(length).ok_or(NotUnderstood)?;
+        let (message, rest) = split_frame(bytes)?;
         messages.push(message);
         bytes = rest;
     }
     Ok(messages)
+}
+
+/// The first message of many, and the bytes behind it.
+fn split_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), NotUnderstood> {
+    let (length, rest) = bytes.split_first_chunk().ok_or(NotUnderstood)?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| NotUnderstood)?;
+    rest.split_at_checked(length).ok_or(NotUnderstood)
 }
 
 /// What a Mailbox says to an [`Accept`].
@@ -467,6 +484,7 @@ pub fn shard_of(key: &DedupeKey, shards: u8) -> u8 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     fn accept() -> Accept {
         Accept {
@@ -512,79 +530,110 @@ mod tests {
         );
     }
 
+    /// A message as JSON, to be read by people.
+    fn spoken(bytes: &[u8]) -> Value {
+        assert_eq!(bytes[0], VERSION);
+        rmp_serde::from_slice(&bytes[1..]).unwrap()
+    }
+
     #[test]
     fn the_wire_format_is_unchanged() {
-        let manifest = "0103".to_owned()
-            + "04504f5354"
-            + "03613d31"
-            + "010c7365637572652d746f6b656e0178"
-            + "02"
-            + "00"
-            + "010139"
-            + "00000001063230303530300000"
-            + "00"
-            + "00"
-            + "03"
-            + "010664696765737400"
-            + "010470757368"
-            + "00"
-            + "00000000000000"
-            + "01"
-            + "00"
-            + "00";
+        let bytes = accept().to_bytes().unwrap();
+        let (manifest, rest) = split_frame(&bytes).unwrap();
+        assert_eq!(
+            spoken(manifest),
+            json!({
+                "config_version": 3,
+                "envelope": {"method": "POST", "query": "a=1", "headers": [["secure-token", "x"]]},
+                "events": [
+                    {
+                        "name": null, "object_id": "9", "test": false, "body_bytes": 3,
+                        "summary": {
+                            "bank": null, "account": null, "direction": null, "amount": "200500",
+                            "transaction_id": null, "description": null, "occurred_at": null
+                        },
+                        "header_changes": [["digest", null]]
+                    },
+                    {
+                        "name": "push", "object_id": null, "test": true, "body_bytes": 0,
+                        "summary": {
+                            "bank": null, "account": null, "direction": null, "amount": null,
+                            "transaction_id": null, "description": null, "occurred_at": null
+                        },
+                        "header_changes": []
+                    }
+                ]
+            })
+        );
         let first = [[1_u8; 32].as_slice(), &[2; 32], &[0, 255, 10]].concat();
         let second = [[3_u8; 32], [4; 32]].concat();
-        assert_eq!(
-            hex::encode(accept().to_bytes().unwrap()),
-            manifest + &hex::encode(first) + &hex::encode(second)
-        );
-        let pinned = |bytes: Result<Vec<u8>, NotUnderstood>| hex::encode(bytes.unwrap());
-        assert_eq!(
-            pinned(to_bytes(&AcceptReply::Stale { version: 300 })),
-            "0100ac02"
-        );
-        assert_eq!(pinned(to_bytes(&AcceptReply::Unconfigured)), "0101");
-        assert_eq!(pinned(to_bytes(&AcceptReply::Gone)), "0102");
-        assert_eq!(
-            pinned(to_bytes(&AcceptReply::Taken(vec![
-                Taken::Test(None),
-                Taken::Duplicate { delivered: true }
-            ]))),
-            "01030201000201"
-        );
-        assert_eq!(pinned(to_bytes(&MailboxReply::Queued(2))), "010302");
-        assert_eq!(pinned(to_bytes(&MailboxReply::NotFound)), "0104");
-        assert_eq!(
-            pinned(to_bytes(&MailboxReply::Refusals("[]".into()))),
-            "0105025b5d"
-        );
-        assert_eq!(pinned(to_bytes(&MailboxReply::Unconfigured)), "0106");
-        let page = ShownEvents {
-            data: Vec::new(),
-            next: None,
+        assert_eq!(rest, [first, second].concat());
+
+        let id = EventId {
+            sequence: Sequence::from_number(7).unwrap(),
+            webhook: WebhookId::from_random([1; 16]),
+            shard: 2,
         };
-        assert_eq!(
-            pinned(to_bytes(&MailboxReply::Events(page.clone()))),
-            "01010000"
+        let pinned = |message: Result<Vec<u8>, NotUnderstood>, expected: Value| {
+            assert_eq!(spoken(&message.unwrap()), expected);
+        };
+        pinned(
+            to_bytes(&AcceptReply::Stale { version: 300 }),
+            json!({"Stale": {"version": 300}}),
         );
-        // Not the same: who does not know that a page may end before it is full must
-        // not take it for a full one.
-        assert_eq!(pinned(to_bytes(&MailboxReply::Page(page))), "010d0000");
-        let refused = Refused {
+        pinned(to_bytes(&AcceptReply::Unconfigured), json!("Unconfigured"));
+        pinned(to_bytes(&AcceptReply::Gone), json!("Gone"));
+        pinned(
+            to_bytes(&AcceptReply::Taken(vec![
+                Taken::New(id),
+                Taken::Test(None),
+                Taken::Duplicate { delivered: true },
+            ])),
+            json!({"Taken": [
+                {"New": spoken(&to_bytes(&id).unwrap())},
+                {"Test": null},
+                {"Duplicate": {"delivered": true}}
+            ]}),
+        );
+        pinned(to_bytes(&MailboxReply::Queued(2)), json!({"Queued": 2}));
+        // Not the same: yesterday's Worker does not know that a page may end before it is
+        // full, and must not take it for a full one.
+        let page = ShownEvents::default();
+        pinned(
+            to_bytes(&MailboxReply::Events(page.clone())),
+            json!({"Events": {"data": [], "next": null}}),
+        );
+        pinned(
+            to_bytes(&MailboxReply::Page(page)),
+            json!({"Page": {"data": [], "next": null}}),
+        );
+        pinned(
+            to_bytes(&MailboxRequest::Refused(vec![refused()])),
+            json!({"Refused": [{"at": 1_795_158_000_123_i64, "json": "{}"}]}),
+        );
+        pinned(to_bytes(&RegistryReply::NotFound), json!("NotFound"));
+    }
+
+    fn refused() -> Refused {
+        Refused {
             at: crate::time::Timestamp::from_millis(1_795_158_000_123),
             json: "{}".into(),
-        };
-        // Stored as well.
+        }
+    }
+
+    #[test]
+    fn what_was_stored_by_position_is_read() {
+        let stored = hex::decode("0101f6878afcbe68027b7d").unwrap();
+        assert_eq!(from_bytes(&stored), Ok(vec![refused()]));
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_passed_over() {
+        let newer = json!({"Stale": {"version": 3, "since": "yesterday", "more": [{}]}});
         assert_eq!(
-            pinned(to_bytes(&vec![refused.clone()])),
-            "0101f6878afcbe68027b7d"
+            from_bytes(&to_bytes(&newer).unwrap()),
+            Ok(AcceptReply::Stale { version: 3 })
         );
-        assert_eq!(
-            pinned(to_bytes(&MailboxRequest::Refused(vec![refused]))),
-            "010501f6878afcbe68027b7d"
-        );
-        assert_eq!(pinned(to_bytes(&MailboxRequest::Refusals)), "0106");
-        assert_eq!(pinned(to_bytes(&RegistryReply::NotFound)), "0103");
     }
 
     #[test]
@@ -609,7 +658,10 @@ mod tests {
         };
         let bytes = to_bytes(&request).unwrap();
         let json = serde_json::to_string(&webhook).unwrap();
-        assert!(String::from_utf8_lossy(&bytes).contains(&json));
+        assert_eq!(
+            spoken(&bytes),
+            json!({"Configure": {"webhook": json, "shard": 3}})
+        );
         match from_bytes(&bytes).unwrap() {
             MailboxRequest::Configure {
                 webhook: read,
@@ -623,7 +675,7 @@ mod tests {
     fn another_version_is_not_understood() {
         let mut bytes = to_bytes(&AcceptReply::Gone).unwrap();
         assert_eq!(from_bytes(&bytes), Ok(AcceptReply::Gone));
-        bytes[0] = 2;
+        bytes[0] = 3;
         assert_eq!(from_bytes::<AcceptReply>(&bytes), Err(NotUnderstood));
         bytes = to_bytes(&AcceptReply::Gone).unwrap();
         bytes.push(0);
@@ -633,7 +685,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cut_or_altered_bytes_never_panic(at in 0_usize..260, byte: u8) {
+        fn cut_or_altered_bytes_never_panic(at in 0_usize..900, byte: u8) {
             let mut bytes = accept().to_bytes().unwrap();
             let cut = at.min(bytes.len());
             prop_assert_eq!(Accept::from_bytes(&bytes[..cut]).is_ok(), cut == bytes.len());

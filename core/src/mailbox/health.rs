@@ -507,12 +507,13 @@ mod tests {
     }
 
     #[test]
-    fn the_stored_format_is_unchanged() {
+    fn what_was_stored_by_position_is_read() {
         let mut health = down();
         health.taken(event(100), NOW);
         health.hold(NOW);
+        let stored = hex::decode("010000000000000180897a0100c8010000").unwrap();
+        assert_eq!(messages::from_bytes(&stored), Ok(health.stored()));
         let bytes = messages::to_bytes(&health.stored()).unwrap();
-        assert_eq!(hex::encode(&bytes), "010000000000000180897a0100c8010000");
         assert_eq!(messages::from_bytes(&bytes), Ok(health.stored()));
     }
 }

@@ -65,8 +65,7 @@ pub(super) fn read_json<T: DeserializeOwned>(
     own_json::read(row.text(column)?).map_err(|_| MailboxError::unreadable(what))
 }
 
-/// `value` as bytes, which take less code to write and read than JSON. For what is
-/// neither shown nor searched.
+/// `value` as a message's bytes. For what is neither shown nor searched.
 pub(super) fn packed<T: Serialize>(value: &T) -> Result<Value, MailboxError> {
     messages::to_bytes(value)
         .map(Value::Blob)
