@@ -1,11 +1,11 @@
 // One request to an origin, with one time-out in milliseconds for all of it; of the body
-// of the answer at most `limit` bytes are read. `lines` are the names and values of its
+// of a 2xx answer at most `limit` bytes are read, of any other's `kept`. `lines` are the names and values of its
 // header fields.
 //
 // Resolves to an object: `failure` is why there is no answer or no end of its body, `late`
 // that it is the time-out. Once there is a `status`, either ends the body and not the
 // answer: what a body without an end means is not decided here.
-export async function exchange(method, url, lines, sent, timeout, limit) {
+export async function exchange(method, url, lines, sent, timeout, limit, kept) {
   const answer = { status: 0, retryAfter: undefined, body: nothing, late: false, failure: undefined };
   const abort = new AbortController();
   const timer = setTimeout(() => {
@@ -27,9 +27,10 @@ export async function exchange(method, url, lines, sent, timeout, limit) {
     const length = field("content-encoding") || field("transfer-encoding") ? NaN : Number(field("content-length"));
     const reader = length === 0 ? undefined : response.body?.getReader();
     unread = reader !== undefined;
-    while (unread && answer.body.length < limit) {
+    const most = response.ok ? limit : kept;
+    while (unread && answer.body.length < most) {
       const { done, value } = await reader.read();
-      if (!done) answer.body = together(answer.body, value.subarray(0, limit - answer.body.length));
+      if (!done) answer.body = together(answer.body, value.subarray(0, most - answer.body.length));
       unread = !done && answer.body.length !== length;
     }
   } catch (error) {

@@ -6,6 +6,10 @@
 //! `webhook/read.rs`.
 
 mod read;
+mod strict;
+
+pub(crate) use strict::AUTO;
+pub use strict::Strict;
 
 use crate::{
     ids::{DestinationId, WebhookId},
@@ -20,7 +24,9 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct Webhook {
     /// `wh_…`
     pub id: WebhookId,
-    /// Grows by one with every change, so that old knowledge is recognised.
+    /// Grows with every change, so that old knowledge is recognised: the time of the
+    /// change in milliseconds, or one more than before where that is not more. A
+    /// Registry that was restored to an earlier point so gives no version twice.
     pub version: u64,
     /// The operator's name for it.
     pub name: String,
@@ -149,8 +155,8 @@ pub struct Destination {
     pub headers: BTreeMap<String, String>,
     /// 1 to 30 seconds, to the end of the body where that is needed.
     pub timeout_seconds: u32,
-    /// Also ask for a JSON body whose `success` is `true` or `1`.
-    pub strict: bool,
+    /// What its answers have to say to be taken for success.
+    pub strict: Strict,
     /// Sign with Standard Webhooks headers.
     pub sign: bool,
     /// Pass on the provider's credentials.

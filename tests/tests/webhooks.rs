@@ -67,7 +67,7 @@ fn what_is_not_sent_takes_its_default() {
                 "url": "http://127.0.0.1:9/hook",
                 "headers": {},
                 "timeout_seconds": 5,
-                "strict": false,
+                "strict": "auto",
                 "sign": true,
                 "forward_credentials": true,
                 "rate_per_second": 20,
@@ -154,7 +154,7 @@ fn what_is_sent_is_shown_as_it_was_sent() {
     }
     for (at, destination) in [
         json!({}),
-        json!({"headers": {}, "timeout_seconds": 5, "strict": false, "sign": true,
+        json!({"headers": {}, "timeout_seconds": 5, "strict": "auto", "sign": true,
                "forward_credentials": false, "rate_per_second": 20}),
     ]
     .iter()

@@ -86,6 +86,23 @@ fn the_checks_before_the_body_stand_in_order() {
     ] {
         assert_eq!(check(&casso(), "POST", &hops(value)), result, "{value:?}");
     }
+    let own = casso().id.to_string();
+    let other = WebhookId::from_random([7; 16]).to_string();
+    let chain = format!("{other}, {own}");
+    for (name, value, result) in [
+        ("x-tram-webhook", own.as_str(), Err((508, "loop"))),
+        ("X-Tram-Webhook", &own, Err((508, "loop"))),
+        ("x-tram-webhook", &chain, Err((508, "loop"))),
+        ("x-tram-via", &own, Err((508, "loop"))),
+        ("x-tram-via", &chain, Err((508, "loop"))),
+        ("x-tram-webhook", &other, Ok(())),
+        ("x-tram-webhook", "", Ok(())),
+        ("x-tram-webhook", "wh_", Ok(())),
+        ("x-tram-via", &other, Ok(())),
+    ] {
+        let headers = [(name, value)].into_iter().collect();
+        assert_eq!(check(&casso(), "POST", &headers), result, "{name}: {value}");
+    }
     let refused = precheck(&casso(), "GET", &none).unwrap_err();
     assert_eq!(refused.headers, [("allow", "POST".to_owned())]);
     let inactive = precheck(&off, "POST", &none).unwrap_err();

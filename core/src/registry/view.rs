@@ -5,7 +5,7 @@ use crate::{
     messages::Reveal,
     own_json,
     secret::Secret,
-    webhook::{DirectionFilter, Retry, Settings, Webhook},
+    webhook::{AUTO, DirectionFilter, Retry, Settings, Strict, Webhook},
 };
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, time::Duration};
@@ -101,7 +101,7 @@ struct DestinationView<'a> {
     url: &'a str,
     headers: &'a BTreeMap<String, String>,
     timeout_seconds: u32,
-    strict: bool,
+    strict: StrictView,
     sign: bool,
     forward_credentials: bool,
     rate_per_second: u32,
@@ -114,10 +114,28 @@ impl<'a> DestinationView<'a> {
             url: &destination.url,
             headers: &destination.headers,
             timeout_seconds: destination.timeout_seconds,
-            strict: destination.strict,
+            strict: StrictView::of(destination.strict),
             sign: destination.sign,
             forward_credentials: destination.forward_credentials,
             rate_per_second: destination.rate_per_second,
+        }
+    }
+}
+
+/// `"auto"`, `true` or `false`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum StrictView {
+    Word(&'static str),
+    Flag(bool),
+}
+
+impl StrictView {
+    const fn of(strict: Strict) -> Self {
+        match strict {
+            Strict::Auto => Self::Word(AUTO),
+            Strict::Success => Self::Flag(true),
+            Strict::Status => Self::Flag(false),
         }
     }
 }
@@ -270,7 +288,7 @@ mod tests {
             url: url.into(),
             headers: BTreeMap::new(),
             timeout_seconds: 5,
-            strict: false,
+            strict: Strict::Auto,
             sign: true,
             forward_credentials: number == 0,
             rate_per_second: 20,
@@ -314,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_webhook_is_shown_as_the_contract_says() {
-        let expected = r#"{"id":"wh_00000000000000000000000000","name":"Webhook đơn hàng","provider":"bank","settings":{},"ingest_url":"https://hooks.example.com/in/wh_00000000000000000000000000","webhook_url":"https://shop.example/hook","destinations":[{"id":"dst_0000000000000","url":"https://shop.example/hook","headers":{},"timeout_seconds":5,"strict":false,"sign":true,"forward_credentials":true,"rate_per_second":20}],"is_active":true,"is_paused":false,"secret":"***5678","signing_secret":"***mnop","type":"ALL","accounts":[],"allow_events":["*"],"headers":{"x-from":"tram"},"retry":{"schedule":"fibonacci"},"give_up_after_hours":72,"retention_days":30,"dedupe_days":400,"alert_url":null,"alert_after_minutes":15,"shards":1,"warnings":["careful"],"created_at":"2025-11-20T10:00:00.000Z","updated_at":"2025-11-20T10:00:01.500Z"}"#;
+        let expected = r#"{"id":"wh_00000000000000000000000000","name":"Webhook đơn hàng","provider":"bank","settings":{},"ingest_url":"https://hooks.example.com/in/wh_00000000000000000000000000","webhook_url":"https://shop.example/hook","destinations":[{"id":"dst_0000000000000","url":"https://shop.example/hook","headers":{},"timeout_seconds":5,"strict":"auto","sign":true,"forward_credentials":true,"rate_per_second":20}],"is_active":true,"is_paused":false,"secret":"***5678","signing_secret":"***mnop","type":"ALL","accounts":[],"allow_events":["*"],"headers":{"x-from":"tram"},"retry":{"schedule":"fibonacci"},"give_up_after_hours":72,"retention_days":30,"dedupe_days":400,"alert_url":null,"alert_after_minutes":15,"shards":1,"warnings":["careful"],"created_at":"2025-11-20T10:00:00.000Z","updated_at":"2025-11-20T10:00:01.500Z"}"#;
         let warnings = ["careful".to_owned()];
         for base in ["https://hooks.example.com", "https://hooks.example.com/"] {
             let sample = sample();

@@ -1,12 +1,12 @@
 //! What the origin's answer means: taken or not, and what it says of the server.
 
-use super::{KEPT_OF_ANSWER, READ_WHEN_STRICT, timeout_seconds};
+use super::{KEPT_OF_ANSWER, READ_OF_SUCCESS, timeout_seconds};
 use crate::{
     delivery::{Answer, Attempt, Failure, Response, Verdict},
     json::Json,
     retry::retry_after,
     time::Timestamp,
-    webhook::Destination,
+    webhook::{Destination, Strict},
 };
 
 /// The most of the platform's own words that is kept of a failure, in bytes.
@@ -14,11 +14,10 @@ const KEPT_OF_REASON: usize = 300;
 
 /// What the `number`th attempt means for its delivery.
 ///
-/// A 2xx means taken, however its body ends; where the destination is `strict`,
-/// the body must also say so ([`success_in`]). A redirect is a failure like any
-/// other. That the *server* is down is said by no connection, no answer in time
-/// (its body included, where that is needed), 5xx and 429, never by an answer that
-/// refuses this one event.
+/// A 2xx means taken, unless the body speaks against it: what it has to say is the
+/// destination's [`Strict`]. A redirect is a failure like any other. That the *server*
+/// is down is said by no connection, no answer in time (its body included, where success
+/// has to stand there), 5xx and 429, never by an answer that refuses this one event.
 #[must_use]
 pub fn judge(
     destination: &Destination,
@@ -42,7 +41,10 @@ pub fn judge(
             let asks_to_wait = matches!(answer.status, 429 | 503);
             let down = match answer.status {
                 429 | 500..=599 => true,
-                200..=299 => destination.strict && answer.body_incomplete == Some(Failure::Timeout),
+                200..=299 => {
+                    destination.strict == Strict::Success
+                        && answer.body_incomplete == Some(Failure::Timeout)
+                }
                 _ => false,
             };
             (
@@ -74,16 +76,36 @@ pub fn judge(
 fn complaint(destination: &Destination, answer: &Answer) -> Option<String> {
     let status = answer.status;
     match status {
-        200..=299 if destination.strict => strict_complaint(destination, answer),
-        200..=299 => None,
+        200..=299 => match destination.strict {
+            Strict::Auto => refusal(answer),
+            Strict::Success => no_success(destination, answer),
+            Strict::Status => None,
+        },
         300..=399 => Some(format!(
             "the origin answered {status}: redirects are not followed, configure the URL it leads to"
         )),
+        508 if is_loop(&answer.body) => Some(
+            "the origin answered 508: the event came back to a station that it had passed. The URL \
+             is, or leads to, the ingest URL of a webhook that this event comes from"
+                .to_owned(),
+        ),
         _ => Some(format!("the origin answered {status}")),
     }
 }
 
-fn strict_complaint(destination: &Destination, answer: &Answer) -> Option<String> {
+/// Why a 2xx is a refusal all the same. A body that does not come to its end, or has
+/// none within what is read, refuses nothing: the origin may have done the work, and
+/// the event would come again and again.
+fn refusal(answer: &Answer) -> Option<String> {
+    (says_success(looked_at(answer)) == Some(false)).then(|| {
+        format!(
+            "the origin answered {}, but its body says that it failed (success is false or 0)",
+            answer.status
+        )
+    })
+}
+
+fn no_success(destination: &Destination, answer: &Answer) -> Option<String> {
     if let Some(failure) = &answer.body_incomplete {
         let why = match failure {
             Failure::Timeout => &timed_out(destination),
@@ -91,30 +113,48 @@ fn strict_complaint(destination: &Destination, answer: &Answer) -> Option<String
         };
         return Some(because("strict: the body did not come to its end", why));
     }
-    let looked_at = answer.body.get(..READ_WHEN_STRICT);
-    if success_in(looked_at.unwrap_or(&answer.body)) {
+    if says_success(looked_at(answer)) == Some(true) {
         None
-    } else if answer.body.len() >= READ_WHEN_STRICT {
+    } else if answer.body.len() >= READ_OF_SUCCESS {
         Some("strict: no success: true in the first 64 KiB of the body".to_owned())
     } else {
         Some("strict: the body is not a JSON object with success: true".to_owned())
     }
 }
 
-/// Whether a body is a JSON object whose `success` is `true` or the number 1, as
-/// Casso's strict mode asks. `"true"` and `"1"` are text and do not count. Bytes
-/// that are not UTF-8 and a byte order mark, which PHP files like to begin with,
-/// do no harm.
+fn looked_at(answer: &Answer) -> &[u8] {
+    answer.body.get(..READ_OF_SUCCESS).unwrap_or(&answer.body)
+}
+
+/// What a body that is a JSON object says of its `success`: `true` or the number 1, as
+/// Casso's strict mode asks, `false` or the number 0; `None` when it says neither.
+/// `"true"` and `"0"` are text and do not count. Bytes that are not UTF-8 and a byte
+/// order mark, which PHP files like to begin with, do no harm.
 #[must_use]
-pub fn success_in(body: &[u8]) -> bool {
+pub fn says_success(body: &[u8]) -> Option<bool> {
+    let success = member(body, "success")?;
+    match success.as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        number => match serde_json::from_str::<f64>(number) {
+            Ok(1.0) => Some(true),
+            Ok(0.0) => Some(false),
+            _ => None,
+        },
+    }
+}
+
+/// Whether a body is another station's problem `loop`.
+fn is_loop(body: &[u8]) -> bool {
+    member(body, "code").is_some_and(|code| code == "\"loop\"")
+}
+
+/// The member of a body that is a JSON object, as it is written there.
+fn member(body: &[u8], name: &str) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let object = Json::parse(text.as_bytes()).and_then(Json::object);
-    let success = object.and_then(|object| object.get("success"));
-    success.is_some_and(|success| {
-        let success = success.verbatim();
-        success == "true" || serde_json::from_str(success).is_ok_and(|number: f64| number == 1.0)
-    })
+    let object = Json::parse(text.as_bytes()).and_then(Json::object)?;
+    Some(object.get(name)?.verbatim().to_owned())
 }
 
 fn timed_out(destination: &Destination) -> String {
@@ -161,7 +201,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_763_632_800);
 
-    fn destination(strict: bool) -> Destination {
+    fn destination(strict: Strict) -> Destination {
         Destination {
             id: DestinationId::from_random([0; 8]),
             url: "https://shop.example/hook".into(),
@@ -182,13 +222,14 @@ mod tests {
         }
     }
 
-    /// `[strict] 503 [retry-after: 30] [broken|stalled] [body]` as an answer, or
+    /// `[strict|status] 503 [retry-after: 30] [broken|stalled] [body]` as an answer, or
     /// `timeout`, `connection`, `forbidden`.
     fn judged(scenario: &str) -> Verdict {
-        let (strict, scenario) = match scenario.strip_prefix("strict ") {
-            Some(rest) => (true, rest),
-            None => (false, scenario),
-        };
+        let words = [("strict ", Strict::Success), ("status ", Strict::Status)];
+        let (strict, scenario) = words
+            .into_iter()
+            .find_map(|(word, strict)| Some((strict, scenario.strip_prefix(word)?)))
+            .unwrap_or((Strict::Auto, scenario));
         let result = match scenario {
             "timeout" => Err(Failure::Timeout),
             "connection" => Err(Failure::Connection("connection refused".into())),
@@ -228,11 +269,20 @@ mod tests {
             "201",
             "204",
             "299",
-            "200 {\"success\":false}",
+            "200 OK",
+            "200 <h1>success: false</h1>",
+            "200 {\"success\":null}",
+            "200 {\"success\":\"false\"}",
+            "200 {\"data\":{\"success\":false}}",
+            "200 [{\"success\":false}]",
             "200 broken",
-            "202 broken {\"succ",
+            "202 broken {\"success\":false,\"mess",
             "200 stalled",
-            "201 stalled {\"success\":false}",
+            "200 stalled {\"success\":false",
+            "200 broken {\"success\":true}",
+            "status 200 {\"success\":false}",
+            "status 202 broken {\"succ",
+            "status 201 stalled {\"success\":false}",
             "strict 200 {\"success\":true}",
             "strict 201 {\"success\":1,\"more\":[1,{}]}",
             "200 retry-after: 30",
@@ -283,6 +333,19 @@ mod tests {
             "the origin answered 500",
         );
         check("strict timeout", down, "timed out after 5 s");
+        let refused =
+            "the origin answered 200, but its body says that it failed (success is false or 0)";
+        check("200 {\"success\":false}", up, refused);
+        check("200 {\"success\":0}", up, refused);
+        check(
+            "200 \u{feff}{\"message\":\"invalid\",\"success\":false}\n",
+            up,
+            refused,
+        );
+        // All of it has come, and no more is awaited.
+        check("200 stalled {\"success\":false}", up, refused);
+        check("200 broken {\"success\":0}", up, refused);
+        check("404 {\"success\":true}", up, "the origin answered 404");
         let no_success = "strict: the body is not a JSON object with success: true";
         check("strict 200", up, no_success);
         check("strict 204", up, no_success);
@@ -324,6 +387,21 @@ mod tests {
     }
 
     #[test]
+    fn a_loop_that_another_station_has_found_is_told_in_words() {
+        let headers = [(crate::receive::HOPS, "3")].into_iter().collect();
+        let webhook = crate::testing::samples::webhook(1);
+        let problem = crate::receive::precheck(&webhook, "POST", &headers).unwrap_err();
+        let body = String::from_utf8(problem.to_json().into()).unwrap();
+        assert!(body.len() < KEPT_OF_ANSWER, "{body}");
+        let told = judged(&format!("508 {body}")).attempt.error.unwrap();
+        assert!(told.contains("came back to a station"), "{told}");
+        assert_eq!(
+            judged("508").attempt.error.as_deref(),
+            Some("the origin answered 508")
+        );
+    }
+
+    #[test]
     fn success_is_true_or_the_number_one() {
         for yes in [
             r#"{"success":true}"#,
@@ -333,17 +411,30 @@ mod tests {
             "\u{feff}{\"success\":true}",
             r#"{"success":false,"success":true}"#,
         ] {
-            assert!(success_in(yes.as_bytes()), "{yes}");
+            assert_eq!(says_success(yes.as_bytes()), Some(true), "{yes}");
         }
-        assert!(success_in(b"{\"message\":\"\xe0\xff\",\"success\":true}"));
+        assert_eq!(
+            says_success(b"{\"message\":\"\xe0\xff\",\"success\":true}"),
+            Some(true)
+        );
         for no in [
+            r#"{"success":false}"#,
+            r#"{"success":0}"#,
+            r#"{"success":0.0}"#,
+            r#"{"success":-0}"#,
+            r#"{"success":true,"success":false}"#,
+        ] {
+            assert_eq!(says_success(no.as_bytes()), Some(false), "{no}");
+        }
+        for neither in [
             "",
             "true",
             "1",
             r#""success""#,
             r#"{"success":"true"}"#,
             r#"{"success":"1"}"#,
-            r#"{"success":0}"#,
+            r#"{"success":"false"}"#,
+            r#"{"success":"0"}"#,
             r#"{"success":2}"#,
             r#"{"success":1.5}"#,
             r#"{"success":null}"#,
@@ -355,14 +446,14 @@ mod tests {
             r#"{"success":true,}"#,
             "<html>{\"success\":true}",
         ] {
-            assert!(!success_in(no.as_bytes()), "{no}");
+            assert_eq!(says_success(neither.as_bytes()), None, "{neither}");
         }
     }
 
     #[test]
     fn nesting_without_end_is_not_success() {
         let deep = format!("{{\"success\":true,\"a\":{}", "[".repeat(60_000));
-        assert!(!success_in(deep.as_bytes()));
+        assert_eq!(says_success(deep.as_bytes()), None);
     }
 
     fn strict_200(body: Vec<u8>) -> Verdict {
@@ -372,18 +463,18 @@ mod tests {
             body,
             body_incomplete: None,
         };
-        judge(&destination(true), 1, response(Ok(answer)), NOW)
+        judge(&destination(Strict::Success), 1, response(Ok(answer)), NOW)
     }
 
     #[test]
     fn a_body_of_64_kib_is_read_and_one_beyond_says_so() {
         let mut body = br#"{"success":true}"#.to_vec();
-        body.resize(READ_WHEN_STRICT, b' ');
+        body.resize(READ_OF_SUCCESS, b' ');
         assert!(strict_200(body.clone()).taken);
         body.push(b'x');
         assert!(strict_200(body).taken, "it is not looked at");
         assert_eq!(
-            strict_200(vec![b'['; READ_WHEN_STRICT])
+            strict_200(vec![b'['; READ_OF_SUCCESS])
                 .attempt
                 .error
                 .as_deref(),
@@ -427,13 +518,13 @@ mod tests {
     #[test]
     fn what_the_platform_says_is_cut() {
         let failure = Failure::Connection("ạ".repeat(1_000));
-        let verdict = judge(&destination(false), 1, response(Err(failure)), NOW);
+        let verdict = judge(&destination(Strict::Auto), 1, response(Err(failure)), NOW);
         assert_eq!(
             verdict.attempt.error,
             Some(format!("no connection: {}", "ạ".repeat(100)))
         );
         let silent = Failure::Connection(String::new());
-        let verdict = judge(&destination(false), 1, response(Err(silent)), NOW);
+        let verdict = judge(&destination(Strict::Auto), 1, response(Err(silent)), NOW);
         assert_eq!(verdict.attempt.error.as_deref(), Some("no connection"));
     }
 
@@ -441,7 +532,7 @@ mod tests {
         #[test]
         fn whatever_is_answered_is_judged(
             status: u16,
-            strict: bool,
+            strict in prop_oneof![Just(Strict::Auto), Just(Strict::Success), Just(Strict::Status)],
             retry_after in proptest::option::of("\\PC{0,40}"),
             body in proptest::collection::vec(any::<u8>(), 0..3_000),
             body_incomplete in proptest::option::of(prop_oneof![
@@ -449,7 +540,7 @@ mod tests {
                 "\\PC{0,400}".prop_map(Failure::Connection),
             ]),
         ) {
-            let too_late = strict && (200..300).contains(&status) && body_incomplete == Some(Failure::Timeout);
+            let too_late = strict == Strict::Success && (200..300).contains(&status) && body_incomplete == Some(Failure::Timeout);
             let answer = Answer { status, retry_after, body, body_incomplete };
             let verdict = judge(&destination(strict), 1, response(Ok(answer)), NOW);
             prop_assert_eq!(verdict.taken, verdict.attempt.error.is_none());
@@ -465,7 +556,10 @@ mod tests {
         fn a_strict_answer_is_taken_for_its_success_alone(value in "true|1|1\\.0|false|0|\"true\"|null|\\{\\}") {
             let body = format!("{{\"success\":{value}}}").into_bytes();
             let expected = matches!(value.as_str(), "true" | "1" | "1.0");
-            prop_assert_eq!(strict_200(body).taken, expected);
+            prop_assert_eq!(strict_200(body.clone()).taken, expected);
+            let answer = Answer { status: 200, retry_after: None, body, body_incomplete: None };
+            let verdict = judge(&destination(Strict::Auto), 1, response(Ok(answer)), NOW);
+            prop_assert_eq!(verdict.taken, !matches!(value.as_str(), "false" | "0"));
         }
     }
 }

@@ -8,15 +8,15 @@
 mod judge;
 mod request;
 
-pub use judge::{judge, success_in};
+pub use judge::{judge, says_success};
 pub(crate) use request::sign;
 pub use request::{Outgoing, outgoing};
 
 /// How much of an answer is kept, in bytes.
 pub const KEPT_OF_ANSWER: usize = 1_024;
 
-/// How much of an answer is read where a destination is `strict`, in bytes.
-pub const READ_WHEN_STRICT: usize = 64 * 1_024;
+/// How much of a 2xx answer is read where its body has a say, in bytes.
+pub const READ_OF_SUCCESS: usize = 64 * 1_024;
 
 /// How many seconds a destination has to answer: what is configured, kept within
 /// the 1 to 30 that may be.

@@ -4,15 +4,19 @@
 //! Fields are put together in the order in which they win, the last first:
 //! the destination's own, the webhook's own, the station's, the provider's.
 
-use super::{KEPT_OF_ANSWER, READ_WHEN_STRICT, timeout_seconds};
+mod dropped;
+
+use super::{KEPT_OF_ANSWER, READ_OF_SUCCESS, timeout_seconds};
 use crate::{
     delivery::Job,
     destination_url::{self, Station},
     headers::{Headers, OF_THE_CONNECTION, OF_THE_STATION},
+    receive::{HOPS, RELAYED_BEFORE, RELAYED_BY, relayed_by},
     signature::standard_webhooks_signature,
     time::Timestamp,
-    webhook::{Destination, Webhook},
+    webhook::{Destination, Strict, Webhook},
 };
+use dropped::is_dropped;
 use std::{collections::BTreeMap, time::Duration};
 
 /// A request as the edge is to send it: redirects not followed, nothing added.
@@ -30,22 +34,10 @@ pub struct Outgoing<'a> {
     pub body: Option<&'a [u8]>,
     /// For the whole attempt, to the end of what is read.
     pub timeout: Duration,
-    /// How many bytes of the answer's body are to be read.
+    /// How many bytes of a 2xx answer's body are to be read; of any other's
+    /// [`KEPT_OF_ANSWER`] will do.
     pub read_limit: usize,
 }
-
-/// Fields of the original request that speak of its way to the station.
-const NOT_PASSED_ON: [&str; 5] = [
-    "accept-encoding",
-    "expect",
-    "cookie",
-    "cdn-loop",
-    "x-real-ip",
-];
-
-/// Beginnings of such fields. Dropping `x-tram-` keeps a sender from speaking in
-/// the station's name.
-const NOT_PASSED_ON_PREFIXES: [&str; 3] = ["cf-", "x-forwarded-", "x-tram-"];
 
 /// The request of `job`.
 ///
@@ -100,11 +92,10 @@ pub fn outgoing<'a>(
         headers,
         body,
         timeout: Duration::from_secs(u64::from(timeout_seconds(destination))),
-        read_limit: if destination.strict {
+        read_limit: match destination.strict {
+            Strict::Status => KEPT_OF_ANSWER,
             // The byte beyond tells an answer that ends there from one that does not.
-            READ_WHEN_STRICT + 1
-        } else {
-            KEPT_OF_ANSWER
+            Strict::Auto | Strict::Success => READ_OF_SUCCESS + 1,
         },
     })
 }
@@ -136,8 +127,7 @@ fn passed_on(
     for (name, value) in original.iter() {
         let name = name.to_ascii_lowercase();
         if OF_THE_CONNECTION.contains(&name.as_str())
-            || NOT_PASSED_ON.contains(&name.as_str())
-            || begins_with_any(&name, &NOT_PASSED_ON_PREFIXES)
+            || is_dropped(&name)
             || named_by_connection.contains(&name)
             || (!with_credentials && is_credential(&name))
         {
@@ -164,8 +154,14 @@ fn add_own(
     let hops = hops_of(&job.event.envelope.headers).saturating_add(1);
     set(headers, "x-tram-attempt", job.number.to_string());
     set(headers, "x-tram-provider", webhook.provider.clone());
-    set(headers, "x-tram-webhook", webhook.id.to_string());
-    set(headers, "x-tram-hops", hops.to_string());
+    set(headers, RELAYED_BY, webhook.id.to_string());
+    set(headers, HOPS, hops.to_string());
+    let before: Vec<String> = relayed_by(&job.event.envelope.headers)
+        .map(|id| id.to_string())
+        .collect();
+    if !before.is_empty() {
+        set(headers, RELAYED_BEFORE, before.join(", "));
+    }
     if job.event.test {
         set(headers, "x-tram-test", "true".to_owned());
     }
@@ -180,7 +176,7 @@ fn add_own(
 fn hops_of(original: &Headers) -> u32 {
     original
         .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("x-tram-hops"))
+        .filter(|(name, _)| name.eq_ignore_ascii_case(HOPS))
         .flat_map(|(_, value)| value.split(','))
         .filter_map(|hops| hops.trim().parse().ok())
         .max()

@@ -8,7 +8,7 @@ use crate::{
     refusals::Refused,
     secret::Secret,
     time::Timestamp,
-    webhook::{Destination, DirectionFilter, Retry, Settings, Webhook},
+    webhook::{Destination, DirectionFilter, Retry, Settings, Strict, Webhook},
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub fn destination(n: u8) -> Destination {
         url: ["https://shop.example/", &n.to_string()].concat(),
         headers: BTreeMap::new(),
         timeout_seconds: 5,
-        strict: false,
+        strict: Strict::Auto,
         sign: true,
         forward_credentials: n == 0,
         rate_per_second: 20,

@@ -1,7 +1,8 @@
 //! How a webhook is read: see [`fields`](crate::own_json::fields).
 
 use super::{
-    CustomAnswer, Destination, PreviousSecret, RetryFields, Settings, USUAL_ALERT_AFTER, Webhook,
+    CustomAnswer, Destination, PreviousSecret, RetryFields, Settings, Strict, USUAL_ALERT_AFTER,
+    Webhook,
 };
 use crate::{
     ids::{DestinationId, WebhookId},
@@ -72,7 +73,7 @@ impl Destination {
             url: String::new(),
             headers: BTreeMap::new(),
             timeout_seconds: 0,
-            strict: false,
+            strict: Strict::Auto,
             sign: false,
             forward_credentials: false,
             rate_per_second: 0,

@@ -6,6 +6,7 @@
 
 use crate::{chance::Chance, origin::Mood};
 use std::fmt;
+use tram_core::webhook::Strict;
 
 /// Destinations are numbered from 0 up to this.
 pub const DESTINATIONS: u8 = 5;
@@ -38,8 +39,8 @@ pub struct Setup {
     pub timeout: u32,
     /// The event of that number is refused by destination 0 whatever its mood.
     pub poison: Option<u8>,
-    /// Destinations want to hear `success: true`.
-    pub strict: bool,
+    /// What destinations want to hear.
+    pub strict: Strict,
 }
 
 /// The database at the beginning.
@@ -201,7 +202,13 @@ fn setup(chance: &mut Chance) -> Setup {
         give_up_hours: chance.pick(&[1, 1, 3, 24, 72]),
         timeout: chance.pick(&[1, 5, 5, 10, 30]),
         poison: chance.percent(20).then(|| chance.small(0, 5)),
-        strict: chance.percent(15),
+        strict: chance.pick(&[
+            Strict::Auto,
+            Strict::Auto,
+            Strict::Auto,
+            Strict::Success,
+            Strict::Status,
+        ]),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     Lab, Sabotage,
     plan::{Plan, Start, Step},
 };
+use tram_core::webhook::Strict;
 
 /// Lives at most.
 const BUDGET: u32 = 4_000;
@@ -98,7 +99,7 @@ impl Shortener {
             |plan: &mut Plan| plan.setup.give_up_hours = 72,
             |plan: &mut Plan| plan.setup.timeout = 5,
             |plan: &mut Plan| plan.setup.poison = None,
-            |plan: &mut Plan| plan.setup.strict = false,
+            |plan: &mut Plan| plan.setup.strict = Strict::Auto,
         ] {
             let mut candidate = plan.clone();
             change(&mut candidate);

@@ -5,6 +5,7 @@ use std::{
     env,
     time::{Duration, SystemTime},
 };
+use tram_core::webhook::Strict::*;
 use tram_simulation::{Change::*, Kind::*, Mood::*, Step::*, *};
 
 /// `npm test` sets it: how many seconds there are.
@@ -58,7 +59,7 @@ const SETUP: Setup = Setup {
     give_up_hours: 72,
     timeout: 5,
     poison: None,
-    strict: false,
+    strict: Auto,
 };
 
 const fn post(first: u8, count: u8) -> Step {

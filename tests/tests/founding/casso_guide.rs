@@ -103,13 +103,15 @@ fn a_test_call_is_answered_and_relayed_and_is_no_payment() {
 fn strict_mode_asks_for_success_and_without_it_the_status_is_enough() {
     let (station, origin) = (Station::shared(), Origin::start());
     for (strict, reply, taken) in [
-        (true, json!({"success": 1}), true),
-        (true, json!({"success": true}), true),
-        (true, json!({"success": 0}), false),
-        (true, json!({"success": false}), false),
-        (true, json!({}), false),
-        (false, json!({"success": 0}), true),
-        (false, json!({}), true),
+        (json!(true), json!({"success": 1}), true),
+        (json!(true), json!({"success": true}), true),
+        (json!(true), json!({"success": 0}), false),
+        (json!(true), json!({"success": false}), false),
+        (json!(true), json!({}), false),
+        (json!(false), json!({"success": 0}), true),
+        (json!(false), json!({}), true),
+        (json!("auto"), json!({"success": 0}), false),
+        (json!("auto"), json!({}), true),
     ] {
         let webhook = station.casso_webhook_with(&origin, &json!({"strict": strict}));
         origin.then(Reply::json(&reply));

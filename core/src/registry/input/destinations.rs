@@ -8,7 +8,7 @@ use crate::{
     destination_url::{self, Station},
     ids::DestinationId,
     secret::{Entropy, EntropyExhausted},
-    webhook::Destination,
+    webhook::{AUTO, Destination, Strict},
 };
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub(super) fn read(
         timeout_seconds: sent
             .get("timeout_seconds")
             .and_then(|node| node.whole(1, MAX_TIMEOUT_SECONDS, mistakes)),
-        strict: sent.get("strict").and_then(|node| node.boolean(mistakes)),
+        strict: sent.get("strict").and_then(|node| strict(node, mistakes)),
     };
     // `null` is how the short form reads when there are several.
     let short = sent.get("webhook_url").filter(|node| !node.is_null());
@@ -74,7 +74,7 @@ pub(super) fn read(
 /// What is said at the top for all destinations.
 struct ForAll {
     timeout_seconds: Option<u32>,
-    strict: Option<bool>,
+    strict: Option<Strict>,
 }
 
 impl ForAll {
@@ -96,7 +96,7 @@ fn fresh(is_first: bool, entropy: &mut Entropy) -> Result<Destination, EntropyEx
         url: String::new(),
         headers: BTreeMap::new(),
         timeout_seconds: 5,
-        strict: false,
+        strict: Strict::default(),
         sign: true,
         forward_credentials: is_first,
         rate_per_second: 20,
@@ -244,14 +244,28 @@ fn options(entry: &Object<'_>, destination: &mut Destination, mistakes: &mut Mis
     {
         destination.rate_per_second = rate;
     }
+    if let Some(strict) = entry.get("strict").and_then(|node| strict(node, mistakes)) {
+        destination.strict = strict;
+    }
     let mut boolean = |name: &str, target: &mut bool| {
         if let Some(value) = entry.get(name).and_then(|node| node.boolean(mistakes)) {
             *target = value;
         }
     };
-    boolean("strict", &mut destination.strict);
     boolean("sign", &mut destination.sign);
     boolean("forward_credentials", &mut destination.forward_credentials);
+}
+
+/// What answers have to say to be taken for success.
+fn strict(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Strict> {
+    match (node.value.as_bool(), node.value.as_str()) {
+        (Some(strict), _) => Some(Strict::of(strict)),
+        (_, Some(AUTO)) => Some(Strict::Auto),
+        _ => {
+            node.wrong("must be \"auto\", true or false", mistakes);
+            None
+        }
+    }
 }
 
 /// A URL that events may be sent to. It is kept as it was written and read anew

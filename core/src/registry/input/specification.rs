@@ -93,7 +93,7 @@ fn every_field_takes_its_own_kind_of_value_alone() {
         (
             r#""destinations":[{"url":"https://a.example/","strict":$}]"#,
             "boolean",
-            "/destinations/0/strict: must be true or false",
+            "/destinations/0/strict: must be \"auto\", true or false",
         ),
         (
             r#""destinations":[{"url":"https://a.example/","sign":$}]"#,
@@ -115,7 +115,11 @@ fn every_field_takes_its_own_kind_of_value_alone() {
             "number",
             "/timeout_seconds: must be a whole number from 1 to 30",
         ),
-        (r#""strict":$"#, "boolean", "/strict: must be true or false"),
+        (
+            r#""strict":$"#,
+            "boolean",
+            "/strict: must be \"auto\", true or false",
+        ),
         (
             r#""is_active":$"#,
             "boolean",

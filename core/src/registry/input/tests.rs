@@ -2,7 +2,10 @@
 //! named where.
 
 use super::{change::WRITABLE, *};
-use crate::{registry::test_providers, webhook::Destination};
+use crate::{
+    registry::test_providers,
+    webhook::{Destination, Strict},
+};
 use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp::from_millis(1_763_632_800_000);
@@ -132,7 +135,7 @@ fn the_least_takes_every_default() {
         url: "https://shop.example/hook".into(),
         headers: Default::default(),
         timeout_seconds: 5,
-        strict: false,
+        strict: Strict::Auto,
         sign: true,
         forward_credentials: true,
         rate_per_second: 20,
@@ -166,7 +169,7 @@ fn everything_that_can_be_said_is_taken() {
         panic!()
     };
     assert_eq!((a.timeout_seconds, b.timeout_seconds), (30, 7));
-    assert_eq!((a.strict, b.strict), (true, false));
+    assert_eq!((a.strict, b.strict), (Strict::Success, Strict::Status));
     assert_eq!((a.sign, b.sign), (false, true));
     assert_eq!(
         (a.forward_credentials, b.forward_credentials),
@@ -619,7 +622,10 @@ fn a_destination_whose_url_stays_keeps_its_id() {
     );
     assert_eq!((read[0].id, read[1].id), (b.id, a.id));
     assert_eq!(read[0].headers, b.headers);
-    assert_eq!((read[1].timeout_seconds, read[1].strict), (9, true));
+    assert_eq!(
+        (read[1].timeout_seconds, read[1].strict),
+        (9, Strict::Success)
+    );
 
     // A new URL is a new destination with defaults.
     let read = change(

@@ -21,7 +21,7 @@ fn destination(number: u8, url: &str) -> Destination {
         url: url.into(),
         headers: BTreeMap::new(),
         timeout_seconds: 5,
-        strict: false,
+        strict: Strict::Auto,
         sign: true,
         // As the first has it unless somebody says otherwise.
         forward_credentials: number == 1,
@@ -143,7 +143,7 @@ fn a_whole_request_to_each_of_two_destinations() {
     .into();
     webhook.destinations[1].headers = [("x-from".into(), "books".into())].into();
     webhook.destinations[1].timeout_seconds = 20;
-    webhook.destinations[1].strict = true;
+    webhook.destinations[1].strict = Strict::Status;
     let job = job(event());
     // Computed apart, after the specification's text.
     let id = "evt_0pl85ksjjg002081040g2081040g2081040g200";
@@ -176,7 +176,7 @@ fn a_whole_request_to_each_of_two_destinations() {
             ]),
             body: Some(BODY),
             timeout: Duration::from_secs(5),
-            read_limit: 1_024,
+            read_limit: 65_537,
         }
     );
     assert_eq!(
@@ -199,7 +199,7 @@ fn a_whole_request_to_each_of_two_destinations() {
             ]),
             body: Some(BODY),
             timeout: Duration::from_secs(20),
-            read_limit: 64 * 1_024 + 1,
+            read_limit: 1_024,
         }
     );
 }
@@ -377,7 +377,14 @@ fn what_belongs_to_the_connection_or_the_way_here_is_not_passed_on() {
         ("x-forwarded-proto", "https"),
         ("x-forwarded-anything", "x"),
         ("x-real-ip", "203.0.113.9"),
+        ("forwarded", "for=203.0.113.9"),
+        ("via", "1.1 proxy"),
+        ("true-client-ip", "203.0.113.9"),
+        ("X-Client-IP", "203.0.113.9"),
+        ("X-Cluster-Client-IP", "203.0.113.9"),
+        ("x-original-forwarded-for", "203.0.113.9"),
         ("x-tram-event-id", "evt_forged"),
+        ("x-tram-via", "wh_forged"),
         ("x-tram-test", "true"),
         ("x-tram-original-webhook-id", "forged"),
     ];
@@ -386,8 +393,6 @@ fn what_belongs_to_the_connection_or_the_way_here_is_not_passed_on() {
         ("content-encoding", "gzip"),
         ("authorization", "Bearer of something else"),
         ("x-github-event", "push"),
-        ("forwarded", "for=203.0.113.9"),
-        ("via", "1.1 proxy"),
         ("x-note", "Trạm\tdịch"),
         ("x-note", "twice"),
         ("x-empty", ""),
@@ -396,7 +401,9 @@ fn what_belongs_to_the_connection_or_the_way_here_is_not_passed_on() {
     for sign in [true, false] {
         let headers = relayed(&[dropped.as_slice(), &passed].concat(), sign);
         for (name, value) in dropped {
-            let left = headers.iter().find(|(known, _)| known == name);
+            let left = headers
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name));
             assert_eq!(left, None, "{name}: {value}");
         }
         for (at, (name, value)) in passed.into_iter().enumerate() {
@@ -493,6 +500,33 @@ fn without_signing_nothing_inbound_is_replaced() {
         ])
     );
     assert!(relayed(&[], false).contains(&("user-agent".into(), "tram/0.1.0".into())));
+}
+
+#[test]
+fn the_webhooks_that_a_request_has_passed_are_named_to_the_next() {
+    let id = |n: u8| WebhookId::from_random([n; 16]).to_string();
+    let before = |inbound: &[(&str, &str)]| {
+        let headers = relayed(inbound, true);
+        let named = |name: &str| {
+            let mut values = headers.iter().filter(|(known, _)| known == name);
+            let value = values.next().map(|(_, value)| value.clone());
+            assert_eq!(values.next(), None, "{name} twice");
+            value
+        };
+        assert_eq!(named("x-tram-webhook"), Some(webhook().id.to_string()));
+        named("x-tram-via")
+    };
+    let (one, two, three) = (id(1), id(2), id(3));
+    assert_eq!(before(&[]), None);
+    assert_eq!(before(&[("x-tram-webhook", "wh_1")]), None);
+    assert_eq!(before(&[("x-tram-webhook", &one)]), Some(one.clone()));
+    let chain = format!("{one}, {two}");
+    let passed = before(&[("x-tram-via", &two), ("x-tram-webhook", &one)]);
+    assert_eq!(passed, Some(chain.clone()));
+    // No more of them than stations that a request may pass.
+    let long = format!("{two}, {three}, {two}, {three}");
+    let passed = before(&[("x-tram-webhook", &one), ("x-tram-via", &long)]);
+    assert_eq!(passed, Some(format!("{one}, {two}, {three}")));
 }
 
 #[test]
@@ -639,8 +673,10 @@ fn any_name() -> impl Strategy<Value = String> {
         proptest::sample::select(
             [
                 OF_THE_CONNECTION.as_slice(),
-                &NOT_PASSED_ON,
                 &[
+                    "cookie",
+                    "via",
+                    "x-real-ip",
                     "cf-ray",
                     "x-forwarded-host",
                     "x-tram-hops",

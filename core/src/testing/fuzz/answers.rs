@@ -3,10 +3,11 @@
 use super::text_line;
 use crate::{
     delivery::{Answer, Failure, Response},
-    relay::{self, KEPT_OF_ANSWER},
+    relay::{self, KEPT_OF_ANSWER, READ_OF_SUCCESS},
     retry::retry_after,
     testing::samples::{START, destination},
     time::{HOUR, Timestamp},
+    webhook::Strict,
 };
 use serde_json::Value;
 
@@ -16,10 +17,10 @@ pub fn answers(data: &[u8]) {
     let (status, wait) = first.split_once(' ').unwrap_or((&first, ""));
     let status = status.parse().unwrap_or(200);
     let incomplete = [None, Some(Failure::Timeout)];
-    for (strict, body_incomplete) in [false, true]
+    let all = [Strict::Auto, Strict::Success, Strict::Status];
+    for (strict, body_incomplete) in all
         .into_iter()
-        .zip(incomplete)
-        .chain([(true, None)])
+        .flat_map(|strict| incomplete.clone().map(|incomplete| (strict, incomplete)))
     {
         let mut to = destination(0);
         to.strict = strict;
@@ -36,7 +37,14 @@ pub fn answers(data: &[u8]) {
         };
         let verdict = relay::judge(&to, 1, response, START);
         let is_success = (200..300).contains(&status);
-        let taken = is_success && (!strict || !broken && relay::success_in(body));
+        let read = body.get(..READ_OF_SUCCESS).unwrap_or(body);
+        let says = relay::says_success(read);
+        let taken = is_success
+            && match strict {
+                Strict::Auto => says != Some(false),
+                Strict::Success => !broken && says == Some(true),
+                Strict::Status => true,
+            };
         assert_eq!(verdict.taken, taken);
         assert_eq!(verdict.attempt.error.is_none(), taken);
         assert_eq!(verdict.attempt.status_code, Some(status));
@@ -56,10 +64,19 @@ fn success(body: &[u8]) {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if let Ok(value) = serde_json::from_slice::<Value>(body) {
         let says = value.as_object().and_then(|object| object.get("success"));
-        let says = says.is_some_and(|says| says == true || says.as_f64() == Some(1.0));
-        assert_eq!(relay::success_in(body), says);
+        let says = says.and_then(|says| match (says.as_bool(), says.as_f64()) {
+            (Some(says), _) => Some(says),
+            (_, Some(1.0)) => Some(true),
+            (_, Some(0.0)) => Some(false),
+            _ => None,
+        });
+        assert_eq!(relay::says_success(body), says);
         let marked = [b"\xef\xbb\xbf", body].concat();
-        assert_eq!(relay::success_in(&marked), says, "behind a byte order mark");
+        assert_eq!(
+            relay::says_success(&marked),
+            says,
+            "behind a byte order mark"
+        );
     }
 }
 
