@@ -150,7 +150,17 @@ pub(crate) async fn before_refusing(env: &Env, context: &Context, id: &WebhookId
 
 /// The configuration from the Registry.
 pub(crate) async fn load(env: &Env, context: &Context, id: &WebhookId) -> Found {
-    match objects::registry(env, &RegistryRequest::Load(*id)).await {
+    ask(env, context, id, &RegistryRequest::Load(*id)).await
+}
+
+/// The same when a Mailbox knows the version `than`.
+pub(crate) async fn load_newer(env: &Env, context: &Context, id: &WebhookId, than: u64) -> Found {
+    let request = RegistryRequest::LoadNewer { webhook: *id, than };
+    ask(env, context, id, &request).await
+}
+
+async fn ask(env: &Env, context: &Context, id: &WebhookId, request: &RegistryRequest) -> Found {
+    match objects::registry(env, request).await {
         Ok(RegistryReply::Webhook { webhook, .. }) => {
             // Forgeries make it ask again and again: what it knew is not written again.
             // What is old may have left KV in the meantime.

@@ -21,7 +21,7 @@ use tram_core::{
     inbound::{Inbound, Refusal},
     messages::{Accept, AcceptReply, Taken, shard_of},
     problem::Problem,
-    receive::{self, Intake},
+    receive::{self, Intake, Parts},
     request_url::RequestUrl,
     webhook::Webhook,
 };
@@ -129,7 +129,10 @@ struct Receiver<'a> {
 /// Why a shard did not take its events.
 enum NotTaken {
     /// Proven with an older configuration than the Mailbox knows.
-    Stale,
+    Stale {
+        /// The version that it knows; 0 when it says none.
+        version: u64,
+    },
     /// A marker in KV says that it was seen and delivered.
     Seen,
     /// Anything else: the provider keeps it and tries again.
@@ -172,6 +175,7 @@ impl Receiver<'_> {
             known = self.refreshed(&known, seen).await?.ok_or(problem)?;
         }
         self.read_body(&request.raw, request.body, seen).await?;
+        let mut parts = Parts::default();
         for _ in 0..RELOADS {
             let intake = match receive::receive(&known.webhook, &seen.inbound, clock::now()) {
                 Ok(intake) => intake,
@@ -185,11 +189,12 @@ impl Receiver<'_> {
                     continue;
                 }
             };
-            match self.store(&known, &seen.inbound, &intake).await {
+            match self.store(&known, &seen.inbound, &intake, &mut parts).await {
                 Ok(taken) => return Ok(Done { intake, taken }),
-                Err(NotTaken::Stale) => {
-                    known =
-                        self.found(configs::load(self.env, self.context, &self.id).await, seen)?;
+                Err(NotTaken::Stale { version }) => {
+                    let newer =
+                        configs::load_newer(self.env, self.context, &self.id, version).await;
+                    known = self.found(newer, seen)?;
                     precheck(&known, seen)?;
                 }
                 Err(NotTaken::Seen) => {
@@ -266,6 +271,7 @@ impl Receiver<'_> {
         known: &Known,
         inbound: &Inbound,
         intake: &Intake,
+        parts: &mut Parts,
     ) -> Result<Vec<Taken>, NotTaken> {
         let webhook: &Webhook = &known.webhook;
         let event = match intake.events.as_slice() {
@@ -277,12 +283,12 @@ impl Receiver<'_> {
                     .store_shard(webhook, inbound, 0, Vec::new(), false)
                     .await;
             }
-            [event] if !event.test && intake.filtered == 0 => event,
+            [event] if !event.test && intake.filtered == 0 && parts.is_empty() => event,
             events if known.confirmed && glance::repeated_tests(events) => {
                 return Ok(events.iter().map(|_| Taken::Test(None)).collect());
             }
             events => {
-                let taken = self.store_shards(webhook, inbound, events).await?;
+                let taken = self.store_shards(webhook, inbound, events, parts).await?;
                 glance::told(events);
                 return Ok(taken);
             }
@@ -323,33 +329,24 @@ impl Receiver<'_> {
         webhook: &Webhook,
         inbound: &Inbound,
         events: &[NewEvent],
+        parts: &mut Parts,
     ) -> Result<Vec<Taken>, NotTaken> {
-        let mut shards: Vec<(u8, Vec<usize>)> = Vec::new();
-        for (at, event) in events.iter().enumerate() {
-            let shard = shard_of(&event.key, webhook.shards);
-            match shards.iter_mut().find(|(known, _)| *known == shard) {
-                Some((_, places)) => places.push(at),
-                None => shards.push((shard, vec![at])),
-            }
-        }
-        let calls = shards.iter().map(|(shard, places)| {
-            let events = places
-                .iter()
-                .filter_map(|at| events.get(*at).cloned())
-                .collect();
-            self.store_shard(webhook, inbound, *shard, events, false)
+        let left = parts.left(events, webhook.shards);
+        let calls = left.iter().map(|part| {
+            let events = part.of(events).cloned().collect();
+            self.store_shard(webhook, inbound, part.shard, events, false)
         });
         let answers = join::all(calls).await;
-        let mut taken: Vec<Option<Taken>> = events.iter().map(|_| None).collect();
-        for ((_, places), answer) in shards.iter().zip(answers) {
-            for (at, became) in places.iter().zip(answer?) {
-                if let Some(place) = taken.get_mut(*at) {
-                    *place = Some(became);
-                }
+        let mut outcome = Ok(());
+        for (part, answer) in left.iter().zip(answers) {
+            match answer {
+                Ok(taken) => parts.took(part, events, taken),
+                Err(why) => outcome = outcome.and(Err(why)),
             }
         }
-        let complete: Option<Vec<Taken>> = taken.into_iter().collect();
-        complete
+        outcome?;
+        parts
+            .all(events)
             .ok_or_else(|| NotTaken::Unavailable("a shard did not account for every event".into()))
     }
 
@@ -401,7 +398,8 @@ impl Receiver<'_> {
                 configs::confirmed(webhook);
                 Ok(taken)
             }
-            AcceptReply::Stale { .. } | AcceptReply::Gone => Err(NotTaken::Stale),
+            AcceptReply::Stale { version } => Err(NotTaken::Stale { version }),
+            AcceptReply::Gone => Err(NotTaken::Stale { version: 0 }),
             AcceptReply::Unconfigured => Err(NotTaken::Unavailable(
                 "the mailbox has no configuration".into(),
             )),

@@ -29,6 +29,7 @@ fn changes(question: &RegistryRequest) -> bool {
         | RegistryRequest::Toggle(_)
         | RegistryRequest::Pause(..)
         | RegistryRequest::RotateSecret(..)
+        | RegistryRequest::LoadNewer { .. }
         | RegistryRequest::Delete(_)
         | RegistryRequest::DeleteByUrl(_) => true,
         RegistryRequest::Load(_)
@@ -193,6 +194,7 @@ impl Registry {
             },
             Payload::Retire => MailboxRequest::Retire {
                 webhook: push.webhook,
+                version: push.version,
             },
         };
         match objects::mailbox(&self.env, &push.webhook, push.shard, &request).await {

@@ -72,6 +72,7 @@ impl Debug for RegistryRequest {
             Self::Note { webhook, shard } => write!(f, "Note({webhook}, {shard})"),
             Self::MakeRound => f.write_str("MakeRound"),
             Self::RotateSecret(id, _) => write!(f, "RotateSecret({id})"),
+            Self::LoadNewer { webhook, than } => write!(f, "LoadNewer({webhook}, {than})"),
         }
     }
 }

@@ -226,8 +226,8 @@ fn split_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), NotUnderstood> {
 /// What a Mailbox says to an [`Accept`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AcceptReply {
-    /// The sender was proven with an older configuration than the Mailbox knows:
-    /// load this version from the Registry and prove again.
+    /// The sender was proven with an older configuration than the Mailbox knows, or the
+    /// webhook was deleted since: load this version from the Registry and prove again.
     Stale {
         /// The version the Mailbox has.
         version: u64,
@@ -235,7 +235,7 @@ pub enum AcceptReply {
     /// The Mailbox knows no configuration, or an older one than the accept's:
     /// configure it, then send the accept again.
     Unconfigured,
-    /// The webhook was deleted.
+    /// The webhook was deleted, it is not known as which version.
     Gone,
     /// Everything is stored, durably.
     Taken(Vec<Taken>),
@@ -268,10 +268,13 @@ pub enum MailboxRequest {
         /// Which shard this Mailbox is.
         shard: u8,
     },
-    /// The webhook was deleted: cancel, forget, stay gone.
+    /// The webhook was deleted: cancel, forget, stay gone unless a later version comes.
     Retire {
         /// The webhook.
         webhook: WebhookId,
+        /// The version that it was deleted as; a Registry of yesterday does not say.
+        #[serde(default)]
+        version: u64,
     },
     /// A page of events.
     List(EventQuery),
@@ -409,6 +412,15 @@ pub enum RegistryRequest {
     MakeRound,
     /// A new signing secret, with the operator's JSON about it.
     RotateSecret(WebhookId, String),
+    /// One webhook for receiving, as [`Load`](Self::Load), for one of whose Mailboxes an
+    /// older version than it knows was not good enough. Where the Registry has no such
+    /// version either, it gives what it has a later one, and tells all Mailboxes.
+    LoadNewer {
+        /// The webhook.
+        webhook: WebhookId,
+        /// The version that the Mailbox knows.
+        than: u64,
+    },
 }
 
 /// An operator's JSON and where it came in.

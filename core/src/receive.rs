@@ -4,16 +4,18 @@
 //! Out of scope: storing (the Mailbox), and the HTTP around it (the edge).
 
 mod intake;
+mod parts;
 mod sample;
 #[cfg(test)]
 mod tests;
 
+pub use parts::{Part, Parts};
 pub use sample::sample;
 
 use crate::{
     event::NewEvent,
     headers::Headers,
-    ids::EventId,
+    ids::{EventId, WebhookId},
     inbound::{Inbound, Refusal},
     json::Json,
     mailbox::stats::Tally,
@@ -26,6 +28,10 @@ use crate::{
 
 /// The header field in which a request carries how many stations it has passed.
 pub const HOPS: &str = "x-tram-hops";
+/// The header field that names the webhook that a request was relayed by.
+pub const RELAYED_BY: &str = "x-tram-webhook";
+/// The header field that names the webhooks before that one, with commas between.
+pub const RELAYED_BEFORE: &str = "x-tram-via";
 
 /// A request that has passed through so many stations goes round in circles.
 const MOST_HOPS: u32 = 3;
@@ -79,18 +85,32 @@ pub fn precheck(webhook: &Webhook, method: &str, headers: &Headers) -> Result<()
         )
         .with_header("retry-after", "60"));
     }
-    if hops(headers) >= MOST_HOPS {
+    let comes_back = relayed_by(headers).any(|id| id == webhook.id);
+    if comes_back || hops(headers) >= MOST_HOPS {
+        let why = if comes_back {
+            "This webhook has relayed it before".to_owned()
+        } else {
+            format!("It has passed through {MOST_HOPS} stations already")
+        };
         return Err(Problem::new(
             508,
             "loop",
             "This request goes round in circles",
-            format!(
-                "It has passed through {MOST_HOPS} stations already. Look for a destination that \
-                 is, or leads back to, an ingest URL."
-            ),
+            format!("{why}. Look for a destination that is, or leads back to, this ingest URL."),
         ));
     }
     Ok(())
+}
+
+/// The webhooks that say they have relayed a request, the last one first; no more than
+/// it may have passed. Whoever forges them is refused, and nobody else.
+pub(crate) fn relayed_by(headers: &Headers) -> impl Iterator<Item = WebhookId> {
+    [RELAYED_BY, RELAYED_BEFORE]
+        .into_iter()
+        .filter_map(|name| headers.get(name))
+        .flat_map(|ids| ids.split(','))
+        .take(MOST_HOPS as usize)
+        .filter_map(|id| WebhookId::parse(id.trim()))
 }
 
 /// How many stations a request has passed. What cannot be read counts as too many.

@@ -2,7 +2,11 @@
 //! and tells what came of them.
 
 use super::{Answer, Failed, Manager, unexpected, webhook_id};
-use crate::{answers, clock, join, objects, outbound, rounds, station};
+use crate::{
+    answers, clock, join, objects,
+    outbound::{self, Attempted},
+    rounds, station,
+};
 use std::rc::Rc;
 use tram_core::{
     delivery::{Job, StoredEvent},
@@ -22,19 +26,16 @@ impl Manager<'_> {
         query::none(self.query())?;
         let id = webhook_id(id)?;
         self.nothing_said().await?;
-        let webhook = match self.ask(&RegistryRequest::Load(id)).await? {
-            RegistryReply::Webhook { webhook, .. } => webhook,
-            other => return Err(unexpected(other)),
-        };
+        let mut webhook = self.load(RegistryRequest::Load(id)).await?;
         let url = [&self.public_url(), "/in/", &id.to_string()].concat();
         let (envelope, sample) = receive::sample(&webhook, &url, clock::now())?;
         let body = sample.body.clone();
-        let accept = Accept {
+        let mut accept = Accept {
             config_version: webhook.version,
             envelope,
             events: vec![sample],
         };
-        let event = self.begin(&webhook, &accept).await?;
+        let event = self.begin(&mut webhook, &mut accept).await?;
         let stored = Rc::new(StoredEvent {
             id: event,
             envelope: accept.envelope,
@@ -52,8 +53,11 @@ impl Manager<'_> {
                 };
                 let (webhook, station) = (&webhook, &station);
                 async move {
-                    let verdict = outbound::attempt(webhook, &job, station).await;
-                    verdict.map(|verdict| (job.destination, verdict))
+                    match outbound::attempt(webhook, &job, station).await {
+                        Attempted::Judged(verdict) => Some((job.destination, verdict)),
+                        // There are ten destinations at most.
+                        Attempted::Gone | Attempted::OutOfRequests => None,
+                    }
                 }
             });
             outcomes.extend(join::all(attempts).await.into_iter().flatten());
@@ -71,11 +75,22 @@ impl Manager<'_> {
         }
     }
 
+    async fn load(&self, request: RegistryRequest) -> Result<Box<Webhook>, Failed> {
+        match self.ask(&request).await? {
+            RegistryReply::Webhook { webhook, .. } => Ok(webhook),
+            other => Err(unexpected(other)),
+        }
+    }
+
     /// Stores the sample; its id.
-    async fn begin(&self, webhook: &Webhook, accept: &Accept) -> Result<EventId, Failed> {
+    async fn begin(
+        &self,
+        webhook: &mut Box<Webhook>,
+        accept: &mut Accept,
+    ) -> Result<EventId, Failed> {
         let key = accept.events.first().map(|event| event.key);
         let shard = shard_of(&key.unwrap_or_default(), webhook.shards);
-        let mut configured = false;
+        let (mut configured, mut reloaded) = (false, false);
         // What is stored there is pruned when its time comes.
         rounds::note(self.env, self.context, &webhook.id, shard);
         loop {
@@ -95,6 +110,15 @@ impl Manager<'_> {
                 AcceptReply::Unconfigured if !configured => {
                     objects::configure(self.env, webhook, shard).await?;
                     configured = true;
+                }
+                AcceptReply::Stale { version } if !reloaded => {
+                    let newer = RegistryRequest::LoadNewer {
+                        webhook: webhook.id,
+                        than: version,
+                    };
+                    *webhook = self.load(newer).await?;
+                    accept.config_version = webhook.version;
+                    reloaded = true;
                 }
                 // Changed this very moment, or the object cannot keep what it is told.
                 AcceptReply::Unconfigured | AcceptReply::Stale { .. } => {

@@ -24,6 +24,10 @@ pub struct StoredObject {
     class: PathBuf,
 }
 
+/// The database of a [`StoredObject`] as it once was.
+#[derive(Clone, Debug)]
+pub struct DatabaseCopy([Option<Vec<u8>>; 3]);
+
 impl Station {
     /// The objects of a class, by name.
     ///
@@ -142,6 +146,35 @@ impl StoredObject {
         }
         rows.sort();
         rows
+    }
+
+    /// The object's database as it is now, to be [put back](Self::put_back) later.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    #[track_caller]
+    pub fn copy(&self) -> DatabaseCopy {
+        DatabaseCopy(self.files().map(|path| fs::read(path).ok()))
+    }
+
+    /// The object is restored to an earlier point.
+    ///
+    /// # Panics
+    /// When it cannot be.
+    #[track_caller]
+    pub fn put_back(&self, copy: &DatabaseCopy) {
+        for (path, bytes) in self.files().iter().zip(&copy.0) {
+            let _ = fs::remove_file(path);
+            if let Some(bytes) = bytes {
+                fs::write(path, bytes).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+            }
+        }
+    }
+
+    /// The database, and what it has not taken in yet.
+    fn files(&self) -> [PathBuf; 3] {
+        ["sqlite", "sqlite-wal", "sqlite-shm"].map(|end| self.database.with_extension(end))
     }
 
     /// When the alarm is to be fired, in milliseconds since 1970. May be asked while the

@@ -33,7 +33,7 @@ mod watchdog;
 pub use api::{Webhook, attempts_to, each_attempt, millis, waits};
 pub use casso::{casso, casso_body, transaction};
 pub use client::{Answer, Client, Connection};
-pub use disk::StoredObject;
+pub use disk::{DatabaseCopy, StoredObject};
 pub use fake_kv::{Call, FakeKv};
 pub use fate::{Becomes, Fate};
 pub use gate::Gate;

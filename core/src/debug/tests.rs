@@ -104,6 +104,10 @@ fn configuration_and_what_is_said_of_it_shows_none() {
         },
         RegistryRequest::MakeRound,
         RegistryRequest::RotateSecret(id, CANARY.into()),
+        RegistryRequest::LoadNewer {
+            webhook: id,
+            than: 7,
+        },
     ] {
         check(&request);
     }

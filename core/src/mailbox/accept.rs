@@ -7,7 +7,7 @@
 //! at once, as its lease). For a duplicate: none; 1 when it is a conflict to be noted.
 
 use super::{
-    Mailbox, MailboxError, clip,
+    Mailbox, MailboxError, RETIRED_EARLIER, clip,
     deliveries::{Deliveries, State},
     payload::Payload,
     prune, resend, sql,
@@ -173,8 +173,10 @@ impl Mailbox {
     /// The configuration, when it is the one that the sender was proven with; else what
     /// the edge has to be told.
     pub(super) fn config_for(&self, version: u64) -> Result<&Webhook, AcceptReply> {
-        if self.retired {
-            return Err(AcceptReply::Gone);
+        match self.retired {
+            None => {}
+            Some(RETIRED_EARLIER) => return Err(AcceptReply::Gone),
+            Some(version) => return Err(AcceptReply::Stale { version }),
         }
         match &self.config {
             None => Err(AcceptReply::Unconfigured),

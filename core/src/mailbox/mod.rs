@@ -157,7 +157,8 @@ enum Source {
 pub struct Mailbox {
     config: Option<Rc<Webhook>>,
     shard: u8,
-    retired: bool,
+    /// The version that the webhook was deleted as, if it was.
+    retired: Option<u64>,
     /// The greatest number that an event was (or may have been) given.
     last: Sequence,
     first_attempts: FirstAttempts,
@@ -207,6 +208,8 @@ const COMPLAINTS: usize = 20;
 const CONFIG: &str = "config";
 const SHARD: &str = "shard";
 const RETIRED: &str = "retired";
+/// What is stored of a webhook that was deleted before the version of that was kept.
+const RETIRED_EARLIER: u64 = 1;
 
 impl Mailbox {
     /// Opens the Mailbox that lives in this database, making it when it is new.
@@ -220,16 +223,16 @@ impl Mailbox {
         now: Timestamp,
     ) -> Result<Self, MailboxError> {
         schema::migrate(db, schema::MIGRATIONS)?;
-        let retired = matches!(
-            schema::meta(db, RETIRED)?,
-            Some(Value::Integer(flag)) if flag != 0
-        );
+        let retired = match schema::meta(db, RETIRED)? {
+            Some(Value::Integer(version)) => u64::try_from(version).ok().filter(|it| *it > 0),
+            _ => None,
+        };
         let mut mailbox = Self {
             retired,
             armed: alarm.filter(|at| !alarm::is_lost(*at, now)),
             ..Self::default()
         };
-        if retired {
+        if retired.is_some() {
             return Ok(mailbox);
         }
         mailbox.config = match schema::meta(db, CONFIG)? {
@@ -275,7 +278,9 @@ impl Mailbox {
     }
 
     /// Takes a newer configuration; one that is not newer is ignored and writes
-    /// nothing. What waits is governed by it from its next attempt on.
+    /// nothing. What waits is governed by it from its next attempt on. One that is newer
+    /// than the deletion of the webhook undoes that, but for what was forgotten: the
+    /// Registry was restored to a point before it.
     ///
     /// # Errors
     /// When it is another webhook's or shard's, or the database fails.
@@ -286,8 +291,12 @@ impl Mailbox {
         shard: u8,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        if self.retired {
-            return Ok(());
+        match self.retired {
+            None => {}
+            Some(retired) if retired != RETIRED_EARLIER && webhook.version > retired => {
+                self.revive(db)?;
+            }
+            Some(_) => return Ok(()),
         }
         if let Some(known) = &self.config {
             if known.id != webhook.id || self.shard != shard {
@@ -355,10 +364,16 @@ impl Mailbox {
     ///
     /// # Errors
     /// When it is another webhook's, or the database fails.
-    pub fn retire(&mut self, db: &impl Database, webhook: WebhookId) -> Result<(), MailboxError> {
-        if self.retired {
+    pub fn retire(
+        &mut self,
+        db: &impl Database,
+        webhook: WebhookId,
+        version: u64,
+    ) -> Result<(), MailboxError> {
+        if self.retired.is_some() {
             return Ok(());
         }
+        let version = version.max(RETIRED_EARLIER);
         if self
             .config
             .as_ref()
@@ -367,20 +382,35 @@ impl Mailbox {
             return Err(MailboxTrouble::Misdirected.into());
         }
         db.atomically(|| {
-            schema::set_meta(db, RETIRED, sql::flag(true))?;
+            let version = i64::try_from(version).unwrap_or(i64::MAX);
+            schema::set_meta(db, RETIRED, sql::integer(version))?;
             // It holds the signing secret.
             schema::forget_meta(db, CONFIG)?;
             schema::drop_all(db)
         })?;
         *self = Self {
             shard: self.shard,
-            retired: true,
+            retired: Some(version),
             last: self.last,
             running: self.running,
             armed: self.armed,
             station_alerts: self.station_alerts,
             ..Self::default()
         };
+        Ok(())
+    }
+
+    /// Begins anew after a deletion that was undone. Whatever of it sticks, it is a
+    /// retired Mailbox until all has.
+    fn revive(&mut self, db: &impl Database) -> Result<(), MailboxError> {
+        db.atomically(|| {
+            schema::drop_all(db)?;
+            schema::forget_all_meta_but(db, RETIRED)
+        })?;
+        schema::migrate(db, schema::MIGRATIONS)?;
+        schema::forget_meta(db, RETIRED)?;
+        self.retired = None;
+        self.first_attempts = FirstAttempts::open(db, self.last)?;
         Ok(())
     }
 
@@ -399,8 +429,8 @@ impl Mailbox {
                 self.configure(db, &webhook, shard, now)?;
                 MailboxReply::Done
             }
-            MailboxRequest::Retire { webhook } => {
-                self.retire(db, webhook)?;
+            MailboxRequest::Retire { webhook, version } => {
+                self.retire(db, webhook, version)?;
                 MailboxReply::Done
             }
             MailboxRequest::List(query) => MailboxReply::Page(self.list(db, &query)?),

@@ -98,7 +98,7 @@ impl Mailbox {
         db: &impl Database,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, MailboxError> {
-        if self.retired {
+        if self.retired.is_some() {
             return Ok(None);
         }
         if self.wake_at(db, now)?.is_some() {

@@ -18,7 +18,7 @@ impl Mailbox {
         db: &impl Database,
         come: Vec<Refused>,
     ) -> Result<MailboxReply, MailboxError> {
-        if self.retired {
+        if self.retired.is_some() {
             return Ok(MailboxReply::Done);
         }
         if self.config.is_none() {
@@ -41,7 +41,11 @@ impl Mailbox {
     /// # Errors
     /// When the database fails.
     pub(super) fn refusals(&self, db: &impl Database) -> Result<MailboxReply, MailboxError> {
-        let kept = if self.retired { Vec::new() } else { kept(db)? };
+        let kept = if self.retired.is_some() {
+            Vec::new()
+        } else {
+            kept(db)?
+        };
         Ok(MailboxReply::Refusals(refusals::to_json(&kept)))
     }
 }

@@ -152,6 +152,12 @@ pub(super) fn forget_meta(db: &impl Database, name: &str) -> Result<(), MailboxE
     Ok(())
 }
 
+/// Takes every value of `meta` away but one.
+pub(super) fn forget_all_meta_but(db: &impl Database, name: &str) -> Result<(), MailboxError> {
+    db.run("DELETE FROM meta WHERE name <> ?", &[sql::text(name)])?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

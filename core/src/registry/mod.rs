@@ -73,7 +73,7 @@ pub struct Push {
 pub enum Payload {
     /// The configuration without the provider's secrets.
     Configure(Box<Webhook>),
-    /// The webhook was deleted.
+    /// The webhook was deleted, as that version.
     Retire,
 }
 
@@ -116,6 +116,18 @@ impl Registry {
             RegistryRequest::Load(id) | RegistryRequest::Get(id) => {
                 Ok(store::load(db, *id)?.map_or(RegistryReply::NotFound, shown))
             }
+            RegistryRequest::LoadNewer { webhook, than } => db.atomically(|| {
+                let Some(mut webhook) = store::load(db, *webhook)? else {
+                    return Ok(RegistryReply::NotFound);
+                };
+                // Every version that a Mailbox knows came from here. A later one than
+                // the latest means that this database was restored to an earlier point.
+                if webhook.version < *than {
+                    webhook.version = *than;
+                    store_changed(db, &mut webhook, now)?;
+                }
+                Ok(shown(webhook))
+            }),
             RegistryRequest::List { per_page, cursor } => list(db, *per_page, cursor.as_deref()),
             RegistryRequest::Create(write) => self.create(db, write, entropy, now),
             RegistryRequest::Update(id, write) => self.update(db, *id, write, entropy, now),
@@ -150,7 +162,7 @@ impl Registry {
                 let Some(webhook) = store::load(db, *id)? else {
                     return Ok(RegistryReply::NotFound);
                 };
-                store::delete(db, &webhook)?;
+                store::delete(db, &webhook, now)?;
                 db.set_alarm(now.plus(FIRST_RETRY))?;
                 Ok(RegistryReply::Deleted(vec![webhook]))
             }),
@@ -165,7 +177,7 @@ impl Registry {
                     return Ok(RegistryReply::NotFound);
                 }
                 for webhook in &deleted {
-                    store::delete(db, webhook)?;
+                    store::delete(db, webhook, now)?;
                 }
                 db.set_alarm(now.plus(FIRST_RETRY))?;
                 Ok(RegistryReply::Deleted(deleted))
@@ -333,12 +345,17 @@ fn shown(webhook: Webhook) -> RegistryReply {
     }
 }
 
+fn next_version(webhook: &Webhook, now: Timestamp) -> u64 {
+    let time = u64::try_from(now.millis()).unwrap_or(0);
+    webhook.version.saturating_add(1).max(time)
+}
+
 fn store_changed(
     db: &impl Database,
     webhook: &mut Webhook,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
-    webhook.version = webhook.version.saturating_add(1);
+    webhook.version = next_version(webhook, now);
     webhook.updated_at = now;
     store::replace(db, webhook)?;
     db.set_alarm(now.plus(FIRST_RETRY))?;

@@ -4,12 +4,13 @@
 //! A deleted webhook lives on only in its `pushes`, until each of its Mailboxes
 //! knows that it is gone.
 
-use super::{Payload, Push, RegistryError};
+use super::{Payload, Push, RegistryError, next_version};
 use crate::own_json::fields::read_in_place;
 use crate::{
     database::{Database, DatabaseError, Row, Value},
     ids::WebhookId,
     own_json,
+    time::Timestamp,
     webhook::Webhook,
 };
 
@@ -85,9 +86,13 @@ pub(super) fn replace(db: &impl Database, webhook: &Webhook) -> Result<(), Regis
 }
 
 /// Forgets a webhook but for the duty to tell its Mailboxes.
-pub(super) fn delete(db: &impl Database, webhook: &Webhook) -> Result<(), RegistryError> {
+pub(super) fn delete(
+    db: &impl Database,
+    webhook: &Webhook,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
     db.run("DELETE FROM webhooks WHERE id = ?", &[text(webhook.id)])?;
-    note(db, webhook, webhook.version.saturating_add(1), true)
+    note(db, webhook, next_version(webhook, now), true)
 }
 
 fn note(

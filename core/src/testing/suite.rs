@@ -14,7 +14,7 @@ use crate::{
     },
     messages::{AcceptReply, MailboxReply, MailboxRequest, Taken},
     time::{DAY, HOUR, MINUTE, Timestamp},
-    webhook::Retry,
+    webhook::{Retry, Webhook},
 };
 use std::{fmt::Debug, time::Duration};
 
@@ -61,6 +61,7 @@ cases![
     a_removed_destination_is_cancelled,
     immense_texts_do_not_lose_the_event,
     a_retired_mailbox_stays_gone,
+    a_deletion_that_was_undone_begins_anew,
     what_fails_is_rolled_back,
     refusals_are_one_row,
     the_platform_s_limits,
@@ -641,7 +642,8 @@ fn a_retired_mailbox_stays_gone(db: &impl Database) -> Outcome {
     let mut mailbox = opened(db)?;
     let id = take_new(&mut mailbox, db, event("1", b"{}"), START)?;
     let job = lease_one(&mut mailbox, db, START)?;
-    mailbox.retire(db, webhook(1).id).map_err(said)?;
+    // As yesterday's are: of no known version.
+    mailbox.retire(db, webhook(1).id, 1).map_err(said)?;
     mailbox
         .finish(db, &job, verdict(&job, 200, START), START, 0.0)
         .map_err(said)?;
@@ -649,7 +651,11 @@ fn a_retired_mailbox_stays_gone(db: &impl Database) -> Outcome {
         let request = accept(vec![event("2", b"{}")]);
         let reply = mailbox.accept(db, &request, START).map_err(said)?.reply;
         equal("accept", reply, AcceptReply::Gone)?;
-        mailbox.configure(db, &webhook(1), 0, START).map_err(said)?;
+        let later = Webhook {
+            version: 9,
+            ..webhook(1)
+        };
+        mailbox.configure(db, &later, 0, START).map_err(said)?;
         equal("configuration", mailbox.config(), None)?;
         equal("event", mailbox.get(db, id.sequence).map_err(said)?, None)?;
         let page = mailbox.list(db, &EventQuery::default()).map_err(said)?;
@@ -657,6 +663,40 @@ fn a_retired_mailbox_stays_gone(db: &impl Database) -> Outcome {
         equal("lease", mailbox.lease(db, START, 6).map_err(said)?.len(), 0)?;
         equal("due", mailbox.next_due(db, START).map_err(said)?, None)?;
         mailbox.end_run(db, START).map_err(said)?;
+    }
+    Ok(())
+}
+
+fn a_deletion_that_was_undone_begins_anew(db: &impl Database) -> Outcome {
+    let mut mailbox = opened(db)?;
+    let id = take_new(&mut mailbox, db, event("1", b"{}"), START)?;
+    mailbox.retire(db, webhook(1).id, 7).map_err(said)?;
+    let version = |version| Webhook {
+        version,
+        ..webhook(1)
+    };
+    for mut mailbox in [mailbox, Mailbox::open(db, None, START).map_err(said)?] {
+        let request = accept(vec![event("2", b"{}")]);
+        let reply = mailbox.accept(db, &request, START).map_err(said)?.reply;
+        equal("accept", reply, AcceptReply::Stale { version: 7 })?;
+        // Told late of what it was before.
+        mailbox.configure(db, &version(7), 0, START).map_err(said)?;
+        equal("configuration", mailbox.config(), None)?;
+    }
+    let mut mailbox = Mailbox::open(db, None, START).map_err(said)?;
+    mailbox.configure(db, &version(8), 0, START).map_err(said)?;
+    let now = START.plus(HOUR);
+    let mut request = accept(vec![event("1", b"{}")]);
+    request.config_version = 8;
+    let reply = mailbox.accept(db, &request, now).map_err(said)?.reply;
+    let is_new = matches!(reply, AcceptReply::Taken(taken) if matches!(taken[..], [Taken::New(_)]));
+    equal("what was forgotten is new", is_new, true)?;
+    lease_one(&mut mailbox, db, now)?;
+    for mailbox in [&mailbox, &Mailbox::open(db, None, now).map_err(said)?] {
+        equal("event", mailbox.get(db, id.sequence).map_err(said)?, None)?;
+        let page = mailbox.list(db, &EventQuery::default()).map_err(said)?;
+        equal("list", page.data.len(), 1)?;
+        equal("version", mailbox.config().map(|it| it.version), Some(8))?;
     }
     Ok(())
 }
@@ -719,7 +759,7 @@ fn refusals_are_one_row(db: &impl Database) -> Outcome {
     equal("unreadable", list(&mut mailbox)?.as_str(), nothing)?;
     keep(&mut mailbox, 1)?;
     equal("begun anew", list(&mut mailbox)?.contains("\"n\":0"), true)?;
-    mailbox.retire(db, webhook(1).id).map_err(said)?;
+    mailbox.retire(db, webhook(1).id, 2).map_err(said)?;
     let ignored = matches!(keep(&mut mailbox, 1)?, MailboxReply::Done);
     equal("ignored", ignored, true)?;
     equal("forgotten", list(&mut mailbox)?.as_str(), nothing)?;

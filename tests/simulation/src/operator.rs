@@ -68,7 +68,10 @@ impl World<'_> {
         let Some(webhook) = self.before.as_ref().map(|webhook| webhook.id) else {
             return;
         };
-        match self.ask(MailboxRequest::Retire { webhook }) {
+        match self.ask(MailboxRequest::Retire {
+            webhook,
+            version: 0,
+        }) {
             Ok(_) => self.retired = true,
             Err(_) => self.later(Duration::from_secs(5), Later::Retire),
         }

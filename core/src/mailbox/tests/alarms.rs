@@ -263,7 +263,7 @@ fn another_webhook_s_or_shard_s_messages_are_refused() {
     other.id = crate::ids::WebhookId::from_random([1; 16]);
     let wrong = Err(crate::mailbox::MailboxTrouble::Misdirected.into());
     assert_eq!(rig.mailbox.configure(&rig.db, &other, 0, START), wrong);
-    assert_eq!(rig.mailbox.retire(&rig.db, other.id), wrong);
+    assert_eq!(rig.mailbox.retire(&rig.db, other.id, 2), wrong);
     other.id = webhook(1).id;
     assert_eq!(rig.mailbox.configure(&rig.db, &other, 1, START), wrong);
 }

@@ -172,7 +172,7 @@ fn asking_how_far_a_resend_is_does_not_resend() {
 fn cancel_at_a_deleted_webhook_is_not_found() {
     let mut rig = Rig::new(1);
     let id = rig.take("1");
-    rig.mailbox.retire(&rig.db, webhook(1).id).unwrap();
+    rig.mailbox.retire(&rig.db, webhook(1).id, 2).unwrap();
     let ask = |rig: &mut Rig, request| rig.mailbox.handle(&rig.db, request, rig.now);
     let r = ask(&mut rig, MailboxRequest::Get(id.sequence));
     assert!(matches!(r, Ok(MailboxReply::NotFound)), "Get: {r:?}");

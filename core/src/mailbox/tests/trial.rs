@@ -152,9 +152,9 @@ fn it_is_begun_with_the_configuration_that_made_it_only() {
     assert_eq!(ask(1), AcceptReply::Stale { version: 2 });
     assert_eq!(ask(3), AcceptReply::Unconfigured);
     let webhook = rig.mailbox.config().unwrap().id;
-    rig.mailbox.retire(&rig.db, webhook).unwrap();
+    rig.mailbox.retire(&rig.db, webhook, 3).unwrap();
     let gone = rig.mailbox.begin_trial(&rig.db, &sample(), rig.now);
-    assert_eq!(gone, Ok(AcceptReply::Gone));
+    assert_eq!(gone, Ok(AcceptReply::Stale { version: 3 }));
 }
 
 #[test]
