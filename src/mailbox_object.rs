@@ -8,7 +8,12 @@
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
 use crate::{
-    clock, database::SqlDatabase, http, join, log, objects, outbound, signal::Signal, station,
+    clock,
+    database::SqlDatabase,
+    http, join, log, objects,
+    outbound::{self, Attempted, Told},
+    signal::Signal,
+    station,
     thrown::Thrown,
 };
 use std::{
@@ -22,7 +27,7 @@ use std::{
 };
 use tram_core::{
     alert::Alert,
-    delivery::{Job, Verdict},
+    delivery::Job,
     destination_url::Station,
     mailbox::{LINGER, Mailbox as Core, MailboxError},
     messages::{self, Accept, MailboxRequest, NotUnderstood},
@@ -37,8 +42,10 @@ use worker::{Delay, Env, State, js_sys::futures::spawn_local, worker_sys::Durabl
 /// platform stops an alarm at 15 minutes.
 const LONGEST_RUN: Duration = Duration::from_secs(600);
 /// One that an event began leaves the rest to the alarm when the object has not been
-/// called for this long: without a request or an alarm the platform takes it out of
-/// memory after 70 seconds, whatever it waits for, and the last attempts take 30.
+/// called for this long: without a request or an alarm the platform may take it out of
+/// memory after 70 seconds, whatever it waits for, and the last attempts take 30. (Since
+/// the compatibility date 2026-10-01 it may wait for 15 minutes. What is cut off is made
+/// up for by the lease's alarm, so that neither figure decides but what is sent twice.)
 const LONGEST_BESIDE: Duration = Duration::from_secs(30);
 /// A run that has not gone round for this long will not any more: the platform has
 /// broken it off. It goes round every 30 seconds, the longest attempt.
@@ -66,9 +73,11 @@ struct Object {
 /// What has ended of what was under way.
 enum Ended {
     /// An attempt, and what it came to.
-    Attempt(Job, Option<Verdict>),
-    /// An alert, heard or not.
+    Attempt(Job, Attempted),
+    /// An alert that was heard or not.
     Alert,
+    /// One that is still to be told.
+    Untold(Alert),
 }
 
 /// Why the object could not do what was asked.
@@ -82,6 +91,8 @@ enum Trouble {
     Message(#[from] NotUnderstood),
     #[error("the object was called while it was busy with itself")]
     Busy,
+    #[error("no request could be made: this call of the object may make none")]
+    OutOfRequests,
 }
 
 // What the SDK's `durable_object` writes, without its requests and answers, of which
@@ -269,6 +280,9 @@ impl Object {
         let mut under_way: Vec<join::Part<'_, Ended>> = Vec::new();
         let mut outcome = Ok(());
         let mut telling = false;
+        // What the platform lets one call of the object send comes to an end: then the
+        // alarm calls it again, at once unless this call could send nothing at all.
+        let (mut has_sent, mut may_send) = (false, true);
         // When it rings next, and whether it does so too early does no harm: it is kept
         // from one turn to the next.
         let mut clock: Option<(Timestamp, Delay)> = None;
@@ -277,7 +291,7 @@ impl Object {
             self.went_round.set(Some(now));
             let mut wait = None;
             let left_alone = beside && now >= self.called.get().plus(LONGEST_BESIDE);
-            let goes_on = outcome.is_ok() && now < deadline && !left_alone;
+            let goes_on = outcome.is_ok() && now < deadline && !left_alone && may_send;
             if goes_on {
                 let alert = self.next_alert(now, telling);
                 // One at a time: an alert takes one of the slots, never more.
@@ -299,7 +313,11 @@ impl Object {
                 }
             }
             if under_way.is_empty() && wait.is_none_or(|wait| wait > LINGER) {
-                return outcome;
+                let told = self.to_tell.try_borrow().is_ok_and(|left| left.is_empty());
+                return match may_send || (has_sent && told) {
+                    true => outcome,
+                    false => outcome.and(Err(Trouble::OutOfRequests)),
+                };
             }
             // With no slot free only an end can help; else also news (which may be that it
             // is not left alone any more), or the next due.
@@ -332,12 +350,27 @@ impl Object {
             .await;
             for ended in ended {
                 match ended {
-                    Ended::Attempt(job, verdict) => {
-                        if let Err(trouble) = self.record(&job, verdict) {
+                    Ended::Attempt(job, attempted) => {
+                        match &attempted {
+                            Attempted::Judged(_) => has_sent = true,
+                            Attempted::Gone => {}
+                            Attempted::OutOfRequests => may_send = false,
+                        }
+                        if let Err(trouble) = self.record(&job, attempted) {
                             outcome = outcome.and(Err(trouble));
                         }
                     }
-                    Ended::Alert => telling = false,
+                    Ended::Alert => {
+                        telling = false;
+                        has_sent = true;
+                    }
+                    Ended::Untold(alert) => {
+                        telling = false;
+                        may_send = false;
+                        if let Ok(mut to_tell) = self.to_tell.try_borrow_mut() {
+                            to_tell.push_front(alert);
+                        }
+                    }
                 }
             }
         }
@@ -392,32 +425,35 @@ impl Object {
     async fn tell(&self, alert: Alert) -> Ended {
         if let Some(webhook) = self.webhook() {
             let own = webhook.alert_url.clone();
-            if let Some(url) = own.or_else(|| station::alert_url(&self.env))
-                && !outbound::alert(&webhook, &alert, &url, self.station()).await
-            {
-                log::trouble(format_args!(
-                    "mailbox: an alert was not heard: {:?}",
-                    alert.kind
-                ));
+            if let Some(url) = own.or_else(|| station::alert_url(&self.env)) {
+                match outbound::alert(&webhook, &alert, &url, self.station()).await {
+                    Told::Heard => {}
+                    Told::NotHeard => log::trouble(format_args!(
+                        "mailbox: an alert was not heard: {:?}",
+                        alert.kind
+                    )),
+                    Told::OutOfRequests => return Ended::Untold(alert),
+                }
             }
         }
         Ended::Alert
     }
 
-    /// One attempt, from the configuration as it is now. No verdict: the destination
-    /// is gone.
+    /// One attempt, from the configuration as it is now.
     async fn attempt(&self, job: Job) -> Ended {
-        let verdict = match self.webhook() {
+        let attempted = match self.webhook() {
             Some(webhook) => outbound::attempt(&webhook, &job, self.station()).await,
-            None => None,
+            None => Attempted::Gone,
         };
-        Ended::Attempt(job, verdict)
+        Ended::Attempt(job, attempted)
     }
 
-    fn record(&self, job: &Job, verdict: Option<Verdict>) -> Result<(), Trouble> {
-        self.with(|core, db| match verdict {
-            Some(verdict) => core.finish(db, job, verdict, clock::now(), clock::jitter()),
-            None => {
+    fn record(&self, job: &Job, attempted: Attempted) -> Result<(), Trouble> {
+        self.with(|core, db| match attempted {
+            Attempted::Judged(verdict) => {
+                core.finish(db, job, verdict, clock::now(), clock::jitter())
+            }
+            Attempted::Gone | Attempted::OutOfRequests => {
                 core.abandon(job);
                 Ok(())
             }

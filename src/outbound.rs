@@ -9,7 +9,7 @@ use tram_core::{
     providers,
     refusals::mask_echoes,
     relay::{self, Outgoing},
-    webhook::Webhook,
+    webhook::{Destination, Webhook},
 };
 use wasm_bindgen::{JsCast, prelude::wasm_bindgen};
 use worker::{
@@ -21,12 +21,22 @@ use worker::{
 /// seventh the time would run while it queues.
 pub(crate) const AT_ONCE: usize = 6;
 
-/// Makes one attempt of `job`; `None` when its destination is configured no more.
-pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> Option<Verdict> {
-    let destination = webhook
-        .destinations
-        .iter()
-        .find(|known| known.id == job.destination)?;
+/// What came of a job.
+pub(crate) enum Attempted {
+    /// An attempt was made.
+    Judged(Verdict),
+    /// None: its destination is configured no more.
+    Gone,
+    /// None: this call of the object may make no more requests.
+    OutOfRequests,
+}
+
+/// Makes one attempt of `job`.
+pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> Attempted {
+    let of_job = |known: &&Destination| known.id == job.destination;
+    let Some(destination) = webhook.destinations.iter().find(of_job) else {
+        return Attempted::Gone;
+    };
     let credentials: Vec<&str> = providers::all_credential_headers().collect();
     let started_at = clock::now();
     let version = env!("CARGO_PKG_VERSION");
@@ -43,6 +53,9 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         Ok(outgoing) => send(outgoing).await,
         Err(why) => Err(Failure::Forbidden(why.clone())),
     };
+    if matches!(&result, Err(failure) if failure.is_out_of_requests()) {
+        return Attempted::OutOfRequests;
+    }
     let ended_at = clock::now();
     let duration_ms = u64::try_from(ended_at.since(started_at).as_millis()).unwrap_or(u64::MAX);
     let response = Response {
@@ -64,11 +77,21 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         destination.id,
         &verdict.attempt,
     ));
-    Some(verdict)
+    Attempted::Judged(verdict)
 }
 
-/// Tells the operator, with a few tries; whether it was heard.
-pub(crate) async fn alert(webhook: &Webhook, alert: &Alert, url: &str, station: &Station) -> bool {
+/// What came of an alert.
+pub(crate) enum Told {
+    /// It was heard.
+    Heard,
+    /// It was not, however often it was tried.
+    NotHeard,
+    /// It is to be told by a later call of the object: this one may make no more requests.
+    OutOfRequests,
+}
+
+/// Tells the operator, with a few tries.
+pub(crate) async fn alert(webhook: &Webhook, alert: &Alert, url: &str, station: &Station) -> Told {
     let body = alert.body(webhook);
     let mut waits = TRIES_AFTER.into_iter();
     loop {
@@ -78,15 +101,17 @@ pub(crate) async fn alert(webhook: &Webhook, alert: &Alert, url: &str, station: 
             Ok(outgoing) => send(&outgoing).await,
             Err(why) => {
                 log::trouble(format_args!("alert not sent: {why}"));
-                return false;
+                return Told::NotHeard;
             }
         };
-        if answer.is_ok_and(|answer| (200..300).contains(&answer.status)) {
-            return true;
+        match answer {
+            Ok(answer) if (200..300).contains(&answer.status) => return Told::Heard,
+            Err(failure) if failure.is_out_of_requests() => return Told::OutOfRequests,
+            _ => {}
         }
         match waits.next() {
             Some(wait) => Delay::from(wait).await,
-            None => return false,
+            None => return Told::NotHeard,
         }
     }
 }
@@ -101,6 +126,7 @@ extern "C" {
         sent: Option<Uint8Array>,
         timeout: u32,
         limit: u32,
+        kept: u32,
     ) -> Promise;
 
     /// What it resolves to.
@@ -124,13 +150,15 @@ extern "C" {
 
 /// Sends and reads as much of the answer as is needed.
 async fn send(outgoing: &Outgoing<'_>) -> Result<Answer, Failure> {
+    let bytes = |number| u32::try_from(number).unwrap_or(u32::MAX);
     let exchanging = exchange(
         &outgoing.method,
         &outgoing.url,
         &http::lines(outgoing.headers.iter().map(|(name, value)| (name, value))),
         outgoing.body.map(Uint8Array::from),
         u32::try_from(outgoing.timeout.as_millis()).unwrap_or(u32::MAX),
-        u32::try_from(outgoing.read_limit).unwrap_or(u32::MAX),
+        bytes(outgoing.read_limit),
+        bytes(relay::KEPT_OF_ANSWER),
     );
     let exchanged: Exchanged = match JsFuture::from(exchanging).await {
         Ok(exchanged) => exchanged.unchecked_into(),

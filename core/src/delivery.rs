@@ -67,8 +67,8 @@ pub struct Answer {
     pub status: u16,
     /// The `retry-after` field as it came.
     pub retry_after: Option<String>,
-    /// The beginning of the body: at most 64 KiB where `strict` asks for it, else
-    /// at most the 1 KiB that is kept.
+    /// The beginning of the body: of a 2xx at most 64 KiB where `strict` gives it a
+    /// say, else at most the 1 KiB that is kept.
     pub body: Vec<u8>,
     /// Why the body could not be read to the end of what was needed, when it could
     /// not: time-out, broken connection.
@@ -84,6 +84,16 @@ pub enum Failure {
     Connection(String),
     /// The destination is not one that may be sent to; says why.
     Forbidden(String),
+}
+
+impl Failure {
+    /// Whether nothing was sent because the platform lets one call of the Worker or of an
+    /// object make no more requests: 50 on its Free plan, where a run that has much to
+    /// deliver comes to the end of them. It says nothing of the destination.
+    #[must_use]
+    pub fn is_out_of_requests(&self) -> bool {
+        matches!(self, Self::Connection(why) if why.contains("Too many subrequests"))
+    }
 }
 
 /// One HTTP request of a delivery, as it is kept and shown.

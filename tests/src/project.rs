@@ -82,6 +82,8 @@ pub(crate) struct Surroundings {
     pub(crate) counted: bool,
     /// Where Mailboxes ask what is to become of a call.
     pub(crate) fate: Option<String>,
+    /// How many requests Mailboxes may make in a call.
+    pub(crate) most_requests: Option<u32>,
     /// A second Worker of the same code, with the first one's objects and KV.
     pub(crate) twin: bool,
 }
@@ -209,6 +211,37 @@ export class Mailbox {
 }
 ";
 
+/// The Worker with Mailboxes that may make so many requests in a call, and as many in
+/// each next one: as the platform lets them, and says it, on its Free plan.
+const LIMITED: &str = r"
+import Worker, * as built from './index.js'
+export * from './index.js'
+export default Worker
+
+let left = 0
+const { fetch } = globalThis
+globalThis.fetch = async (...given) => {
+  if (left === 0) throw new Error('Too many subrequests by single Worker invocation.')
+  left -= 1
+  return fetch(...given)
+}
+
+export class Mailbox {
+  constructor(ctx, env) {
+    this.most = Number(env.MOST_REQUESTS)
+    this.built = new built.Mailbox(ctx, env)
+  }
+  fetch(request) {
+    left = this.most
+    return this.built.fetch(request)
+  }
+  alarm() {
+    left = this.most
+    return this.built.alarm()
+  }
+}
+";
+
 /// Leads each request to the isolate that its host names.
 const FRONT: &str = r"
 export default {
@@ -249,6 +282,10 @@ pub(crate) fn lay_out(
         station["vars"]["FATE_URL"] = value(url);
         station["main"] = value("fated.js");
     }
+    if let Some(most) = surroundings.most_requests {
+        station["vars"]["MOST_REQUESTS"] = value(most.to_string());
+        station["main"] = value("limited.js");
+    }
     let mut workers = Vec::new();
     if surroundings.twin {
         let name = station["name"].as_str().unwrap_or_default().to_owned();
@@ -280,6 +317,7 @@ fn lay_out_built(
     copy(&build, folder).map_err(|why| advise(&build, &why, worker.how_to_build()))?;
     fs::write(folder.join("with-kv.js"), WITH_KV)?;
     fs::write(folder.join("counted.js"), COUNTED)?;
+    fs::write(folder.join("limited.js"), LIMITED)?;
     let built = if matches!(surroundings.kv, Kv::At(_)) {
         "./with-kv.js"
     } else {

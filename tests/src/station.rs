@@ -98,6 +98,13 @@ impl Builder {
         self
     }
 
+    /// Lets Mailboxes make so many requests in one call, as the platform does.
+    #[must_use]
+    pub const fn most_requests(mut self, most: u32) -> Self {
+        self.surroundings.most_requests = Some(most);
+        self
+    }
+
     /// Starts it and waits until it answers.
     ///
     /// # Panics

@@ -146,6 +146,98 @@ fn no_end_is_waited_for_once_all_is_read_that_is_kept() {
 }
 
 #[test]
+fn an_answer_that_says_it_failed_is_no_success_unless_the_status_alone_is_to_count() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let refusals = || {
+        [
+            Reply::json(&json!({"success": false, "message": "đơn không có"})),
+            Reply::status(201).body("\u{feff}{\"success\": 0}"),
+            Reply::status(200).body(format!(
+                "{{\"pad\":\"{}\",\"success\":false}}",
+                "x".repeat(60_000)
+            )),
+            // The end of its body is not awaited for ever.
+            Reply::json(&json!({"success": false})).stall(),
+        ]
+    };
+    let soon = json!({"timeout_seconds": 2});
+    let webhook = station.casso_webhook_with(&origin, &soon);
+    assert_eq!(webhook.shown["destinations"][0]["strict"], "auto");
+    for refusal in refusals() {
+        origin.then(refusal);
+    }
+    let id = station.send_transaction(&webhook, 1);
+    let event = station.wait_for_status(&id, "delivered");
+    let errors = each_attempt(&event, "error");
+    assert_eq!(errors.len(), 5, "{event:#}");
+    for (error, status) in errors.iter().zip([200, 201, 200, 200]) {
+        let expected = format!(
+            "the origin answered {status}, but its body says that it failed (success is false or 0)"
+        );
+        assert_eq!(*error, expected.as_str());
+    }
+    for (number, taken) in [
+        Reply::status(200).body("OK"),
+        Reply::json(&json!({"success": "false"})),
+        Reply::json(&json!({"data": {"success": false}})),
+        Reply::status(200).body(r#"{"success":false"#).cut(),
+        Reply::status(200).body("x".repeat(300_000)),
+        Reply::status(200).body("x".repeat(3_000)).stall(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        origin.then(taken);
+        let id = station.send_transaction(&webhook, number as u64 + 2);
+        let event = station.wait_for_event(&id, |event| event["attempts"].as_u64() >= Some(1));
+        assert_eq!(event["status"], "delivered", "{event:#}");
+    }
+
+    let path = format!("/webhooks/{}", webhook.id);
+    let only_status = json!({"strict": false});
+    let shown = station.api_expecting(200, "PUT", &path, Some(&only_status));
+    assert_eq!(shown["destinations"][0]["strict"], false);
+    for (number, taken) in refusals().into_iter().enumerate() {
+        origin.then(taken);
+        let id = station.send_transaction(&webhook, number as u64 + 20);
+        let event = station.wait_for_event(&id, |event| event["attempts"].as_u64() >= Some(1));
+        assert_eq!(event["status"], "delivered", "{event:#}");
+    }
+    let auto = json!({"strict": "auto"});
+    let shown = station.api_expecting(200, "PUT", &path, Some(&auto));
+    assert_eq!(shown["destinations"][0]["strict"], "auto");
+}
+
+/// As on the platform's Free plan, where one call of an object may make 50 requests.
+#[test]
+fn a_run_that_may_make_no_more_requests_is_gone_on_with_by_the_alarm_and_nothing_fails() {
+    const MOST: u32 = 10;
+    let station = Station::builder().most_requests(MOST).start();
+    let origin = Origin::start();
+    let webhook = station.casso_webhook_with(
+        &origin,
+        &json!({
+            "destinations": [{"url": origin.url("/hook"), "rate_per_second": 1000}],
+            "retry": waits(&[1.0; 5]),
+        }),
+    );
+    let path = format!("/webhooks/{}", webhook.id);
+    let _ = station.api_expecting(200, "POST", &format!("{path}/pause"), None);
+    let ids: Vec<u64> = (1..=60).collect();
+    station
+        .post_transactions(&webhook, &ids)
+        .assert_taken("accepted");
+    let _ = station.api_expecting(200, "POST", &format!("{path}/resume"), None);
+    let _ = origin.wait_for(ids.len());
+    let events = station.wait_for_events(&webhook, |events| {
+        events.iter().all(|event| event["status"] == "delivered")
+    });
+    for event in events {
+        assert_eq!(event["attempts"], 1, "{event:#}");
+    }
+}
+
+#[test]
 fn strict_also_asks_for_success_in_the_body() {
     let (station, origin) = (Station::shared(), Origin::start());
     let webhook =
