@@ -98,7 +98,7 @@ mod tests {
     /// An event whose shard of two is `shard`.
     fn event(shard: u8, number: u8) -> NewEvent {
         let mut key = [number; 32];
-        key[7] = number * 2 + shard;
+        key[7] = number << 1 | shard;
         NewEvent {
             key,
             body_sha256: [number; 32],
