@@ -47,6 +47,20 @@ fn chapter(readme: &str) -> (String, Vec<Section>) {
     (shell_blocks(opening).concat(), sections.collect())
 }
 
+/// What the first command sends along of a handler's own key.
+const KEY_SENT: &str = r#""secret":"'"$KEY"'","#;
+
+/// The section for those who have no handler: they leave the key out.
+fn without_a_key(section: &Section) -> Section {
+    let steps = section.steps.iter().map(|step| step.replace(KEY_SENT, ""));
+    Section {
+        title: format!("{} without a key", section.title),
+        steps: steps.collect(),
+        proof: section.proof.clone(),
+        rest: section.rest.clone(),
+    }
+}
+
 /// Runs the section in one shell: its steps, its proof twice, the proof with another
 /// secret, the rest. Returns what each of the five wrote.
 fn paste_section(shell: &str, opening: &str, section: &Section) -> Vec<String> {
@@ -87,6 +101,16 @@ fn every_provider_is_connected_by_pasting() {
             "thueapi"
         ]
     );
+    for section in &sections {
+        let first = section.steps.first().map(String::as_str);
+        let first = first.unwrap_or_default();
+        // A handler that keeps its key would refuse everything that a new one proves.
+        assert!(
+            first.starts_with("KEY=") && first.contains(KEY_SENT),
+            "{}: the first command does not send the handler's key along",
+            section.title
+        );
+    }
     if !is_there("curl") || !is_there("openssl") {
         eprintln!("left out: no curl or no openssl on this machine");
         return;
@@ -108,6 +132,12 @@ fn every_provider_is_connected_by_pasting() {
                 rest: section.rest.iter().map(|step| here(step)).collect(),
             };
             connect(shell, &here(&opening), &section, &origin);
+            let origin_of_another = Origin::start();
+            let mut another = without_a_key(&section);
+            for step in &mut another.steps {
+                *step = step.replace(&origin.url("/hook"), &origin_of_another.url("/hook"));
+            }
+            connect(shell, &here(&opening), &another, &origin_of_another);
         }
     }
 }
