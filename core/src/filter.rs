@@ -3,7 +3,7 @@
 
 use crate::{
     event::Direction,
-    providers::Facts,
+    providers::{self, Facts},
     webhook::{DirectionFilter, Webhook},
 };
 
@@ -14,7 +14,7 @@ pub fn passes(webhook: &Webhook, facts: &Facts) -> bool {
     facts.test
         || direction_passes(webhook.direction, facts.summary.direction)
             && account_passes(&webhook.accounts, facts.summary.account.as_deref())
-            && name_passes(&webhook.allow_events, facts.name.as_deref())
+            && name_passes(webhook, facts.name.as_deref())
 }
 
 const fn direction_passes(wanted: DirectionFilter, direction: Option<Direction>) -> bool {
@@ -32,11 +32,23 @@ fn account_passes(accounts: &[String], account: Option<&str>) -> bool {
 }
 
 /// An empty list keeps nothing, not even what has no name: the operator said none.
-fn name_passes(allowed: &[String], name: Option<&str>) -> bool {
+fn name_passes(webhook: &Webhook, name: Option<&str>) -> bool {
+    let allowed = &webhook.allow_events;
+    let is_allowed = |name: &str| allowed.iter().any(|known| known == "*" || known == name);
     match name {
-        Some(name) => allowed.iter().any(|known| known == "*" || known == name),
+        Some(name) => is_allowed(name) || other_names(webhook, name).any(is_allowed),
         None => !allowed.is_empty(),
     }
+}
+
+/// The other names under which the provider knows this event.
+fn other_names(webhook: &Webhook, name: &str) -> impl Iterator<Item = &'static str> {
+    providers::find(&webhook.provider)
+        .into_iter()
+        .flat_map(|provider| provider.about().same_events)
+        .filter(move |names| names.contains(&name))
+        .flatten()
+        .copied()
 }
 
 #[cfg(test)]
@@ -119,6 +131,29 @@ mod tests {
                 event.account,
                 event.name
             );
+        }
+    }
+
+    #[test]
+    fn either_spelling_of_an_event_lets_both_through() {
+        let spellings = ["BANK_ACCOUNT_INACTIVATED", "BANK_ACCOUNT_INACTIVED"];
+        for provider in ["sepay-bankhub", "casso"] {
+            for allowed in spellings {
+                for name in spellings {
+                    let mut webhook = examples::webhook(provider, "s", json!({}));
+                    webhook.allow_events = vec![allowed.into()];
+                    let mut facts = Facts::named_by(Identity::Bytes);
+                    facts.name = Some(name.into());
+                    let expected = allowed == name || provider == "sepay-bankhub";
+                    assert_eq!(
+                        passes(&webhook, &facts),
+                        expected,
+                        "{provider} {allowed} {name}"
+                    );
+                    facts.name = Some("BANK_ACCOUNT_LINKED".into());
+                    assert!(!passes(&webhook, &facts));
+                }
+            }
         }
     }
 

@@ -464,11 +464,16 @@ pub enum RegistryReply {
     Done,
 }
 
+/// The most secrets of one webhook, while its provider rotates them.
+pub const MOST_SECRETS: usize = 3;
+
 /// Which secrets an answer shows in full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reveal {
-    /// The secret shared with the provider.
-    pub secret: bool,
+    /// Each of the secrets shared with the provider, in their order: only one that this
+    /// request brought in full, or that was made for it.
+    #[serde(default)]
+    pub secrets: [bool; MOST_SECRETS],
     /// The secret Trạm signs with.
     pub signing_secret: bool,
 }

@@ -36,6 +36,9 @@ pub struct Webhook {
     pub settings: Settings,
     /// What the provider shares with the operator; any of them proves the sender.
     pub secrets: Vec<Secret>,
+    /// None was sent, so that one was made here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_generated_secret: bool,
     /// Where events are relayed to; at least one.
     pub destinations: Vec<Destination>,
     /// Off means refused with 503: the provider keeps it and tries again.

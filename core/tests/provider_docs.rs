@@ -3,10 +3,17 @@
 //! `UPDATE_DOCS=1 cargo test -p tram-core --test provider_docs` writes them anew.
 
 #[cfg(test)]
+mod samples;
+
+#[cfg(test)]
 mod docs {
+    use super::samples::{AT, SECRET, webhook};
     use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, time::Duration};
     use tram_core::{
-        providers::{self, About},
+        inbound::Inbound,
+        providers::{self, About, SecretFrom},
+        receive,
+        time::Timestamp,
         webhook::Retry,
     };
 
@@ -20,8 +27,9 @@ Every provider also takes the settings `event_id`, `event_name` and `answer`. A 
 provider itself may still send it again; what is remembered of an event outlives it. The **schedule** is how an event is relayed to your
 server when you choose none.
 
-`secret` is what the provider shares with you, or an array of up to three while it is being changed: any of them proves the sender. When
-you send none, one is made and shown once, in the form that the provider takes. `PUT` changes just what is sent: a masked secret as it is
+`secret` is what the provider shares with you, or an array of up to three while it is being changed: any of them proves the sender. If
+you have a handler already, send the secret that it and the provider know. When you send none, one is made and shown once; where the
+provider makes its own, a warning stays until you have sent that one. `PUT` changes just what is sent: a masked secret as it is
 shown stays what it is, `settings` are replaced as a whole, and what another `provider` cannot work with has to be sent with it: `settings`
 that it takes, a `secret` in its form, the `allow_events` that it has.
 ";
@@ -112,6 +120,30 @@ that it takes, a `secret` in its form, the `allow_events` that it has.
         items.join(", ")
     }
 
+    /// The header fields without which a request is refused, and the other credentials.
+    fn proofs(about: &About) -> (Vec<&'static str>, Vec<&'static str>) {
+        let webhook = webhook(about.id, '0', SECRET);
+        let now = Timestamp::from_seconds(AT);
+        let url = "https://hooks.example.com/in/x";
+        let (envelope, event) = receive::sample(&webhook, url, now).unwrap();
+        let proves = |header: &&str| {
+            let fields = envelope.headers.iter();
+            let kept = fields.filter(|(name, _)| !name.eq_ignore_ascii_case(header));
+            let inbound = Inbound {
+                method: envelope.method.clone(),
+                url: url.to_owned(),
+                headers: kept.collect(),
+                body: event.body.clone(),
+                ..Inbound::default()
+            };
+            receive::receive(&webhook, &inbound, now).is_err()
+        };
+        about
+            .credential_headers
+            .iter()
+            .partition(|header| proves(header))
+    }
+
     fn section(about: &About) -> String {
         let mut text = format!(
             "\n## {}\n\nProvider `{}`. {}\n\n",
@@ -127,12 +159,26 @@ that it takes, a `secret` in its form, the `allow_events` that it has.
         if about.methods != ["POST"] {
             row("Methods", &list(about.methods));
         }
-        let proof = match (about.credential_headers, about.settings.contains(&"header")) {
+        let (proofs, others) = proofs(about);
+        let proof = match (proofs.as_slice(), about.settings.contains(&"header")) {
             ([], true) => "the header that the setting `header` names".to_owned(),
             ([], false) => "in the body".to_owned(),
             (headers, _) => list(headers),
         };
         row("Proof", &proof);
+        if !others.is_empty() {
+            let others = list(&others);
+            row(
+                "No proof",
+                &format!("{others}: passed on as a credential is, never accepted as proof"),
+            );
+        }
+        let secret = match about.secret_from {
+            SecretFrom::Owner => "yours to make, or made here",
+            SecretFrom::Provider => "the provider makes it: send it as soon as you have it",
+            SecretFrom::Either => "the sender's, or one made here that the sender takes",
+        };
+        row("Secret", secret);
         row("Settings", &list(about.settings));
         row("Required settings", &list(about.required_settings));
         if about.settings.contains(&"tolerance_seconds") {
@@ -142,6 +188,9 @@ that it takes, a `secret` in its form, the `allow_events` that it has.
             row("Greatest age unless set", &age);
         }
         row("Events", &list(about.events));
+        for names in about.same_events {
+            row("One event to `allow_events`", &list(names));
+        }
         row(
             "Success answer",
             &format!("{} `{}`", about.answer.status, about.answer.body),

@@ -167,8 +167,12 @@ fn what_is_sent_is_shown_as_it_was_sent() {
         }
     }
     assert_eq!(created.shown, expected);
-    // One of the secrets could be guessed.
-    assert_eq!(created.shown["warnings"].as_array().map(Vec::len), Some(1));
+    // One of the secrets could be guessed, and the second destination goes without.
+    let warnings = created.shown["warnings"].as_array().expect("a list");
+    let begin =
+        |at: usize, with: &str| warnings[at].as_str().is_some_and(|it| it.starts_with(with));
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(begin(0, "secret is shorter") && begin(1, "destinations[1] is sent"));
 
     let shown = get(&station, &created);
     assert_eq!(shown["secret"], json!(["***6789", "***"]));
@@ -195,6 +199,22 @@ fn a_secret_that_is_not_sent_is_made_up_and_shown_once() {
         let tail = &webhook.secret[webhook.secret.len() - 4..];
         assert_eq!(shown, format!("***{tail}"));
     }
+}
+
+#[test]
+fn a_new_secret_is_shown_and_what_stands_masked_beside_it_is_not() {
+    let station = Station::shared();
+    let webhook = casso(&station);
+    let new = "the-new-secret-of-the-shop";
+    let change = json!({"secret": [new, "***6789"]});
+    let shown = put(&station, &webhook, &change);
+    assert_eq!(shown["secret"], json!([new, "***6789"]));
+    let shown = put(
+        &station,
+        &webhook,
+        &json!({"secret": ["***6789", "***shop"]}),
+    );
+    assert_eq!(shown["secret"], json!(["***6789", "***shop"]));
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn retries() -> [Retry; 5] {
 
 fn shown(webhook: &Webhook, whole: bool) -> String {
     let reveal = Reveal {
-        secret: whole,
+        secrets: [whole; 3],
         signing_secret: whole,
     };
     let warnings = ["careful".to_owned()];

@@ -10,7 +10,7 @@ use crate::{
     problem::FieldError,
     providers,
     registry::{
-        Registry,
+        self, Registry,
         input::{self, Rejected, Rules},
         no_fields, view,
     },
@@ -150,7 +150,8 @@ fn least() -> Value {
 }
 
 fn shown(webhook: &Webhook) -> Value {
-    let text = view::webhook(webhook, "", Reveal::default(), &[]).to_json();
+    let warnings = registry::warnings(webhook);
+    let text = view::webhook(webhook, "", Reveal::default(), &warnings).to_json();
     serde_json::from_str(&text).unwrap()
 }
 

@@ -10,7 +10,7 @@
 //! twice within one second is two events.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SuccessAnswer, bank::unsigned, guide,
+    About, Facts, Identity, Proof, Provider, SecretFrom, SuccessAnswer, bank::unsigned, guide,
     presented::check_token, sample,
 };
 use crate::{
@@ -40,10 +40,12 @@ static ABOUT: About = About {
     settings: &["header"],
     required_settings: &["header"],
     events: &[ORDER, PRODUCT, CUSTOMER],
+    same_events: &[],
     // Three tries, x minutes apart; x is chosen at Abaha.
     retry_window: Duration::from_secs(86_400),
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Owner,
     // The one that `header` names: see `credential_headers` in the table.
     credential_headers: &[],
     // "Sau x phút sẽ gửi lại lần 2, tối đa 3 lần tự động gửi": five minutes are ours.
@@ -65,7 +67,9 @@ pub(super) static ABAHA: Abaha = Abaha;
 /// Abaha.
 pub(super) struct Abaha;
 
-const SAMPLE: &str = r#"{"id":"987654","cart_code":"DH1001","user_id":"56913","name":"NGUYEN VAN A","tel":"0900000000","total_before":"200000","total_after":"200000","payment_status":"1","payment_status_name":"TRAM TEST","modified":"2026-11-20 09:30:00","products":[{"id":"1","product_code":"SP1","name":"TRAM TEST","quantity":"1","price":"200000"}]}"#;
+/// A customer, since an order could be taken for one.
+const SAMPLE: &str =
+    r#"{"user_id":"0","name":"TRAM TEST","tel":"","email":"","modified":"2026-11-20 09:30:00"}"#;
 
 impl Provider for Abaha {
     fn about(&self) -> &'static About {

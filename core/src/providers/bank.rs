@@ -70,6 +70,11 @@ impl Transaction {
     }
 }
 
+/// Whether it has the id 0, as the test calls of Casso ("Gọi thử") and SePay ("Gửi thử").
+pub(super) fn has_test_id(facts: &Facts) -> bool {
+    facts.identity == Identity::Proven("0".to_owned())
+}
+
 fn direction(word: &str) -> Option<Direction> {
     let is = |known: [&str; 2]| {
         known

@@ -4,7 +4,7 @@
 //! `standard` and `woocommerce`.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom,
     bank::Transaction,
     guide,
     presented::{any_signature, body_hashes},
@@ -32,10 +32,12 @@ static ABOUT: About = About {
     settings: &[],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     // Not found in what is published; most senders end within three days.
     retry_window: Duration::from_secs(3 * 86_400),
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Provider,
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -60,7 +62,7 @@ static TRANSACTION: Transaction = Transaction {
     occurred_at: &["transaction_date"],
 };
 
-const SAMPLE: &str = r#"{"event":"bank_transaction","transaction_id":987654,"bank_code":"VCB","bank_name":"Vietcombank","account_number":"123456789","transaction_type":"credit","amount":"200000","description":"TRAM TEST DH1001","transaction_ref":"FT26111330800001","transaction_date":"2026-11-20T09:30:00+07:00"}"#;
+const SAMPLE: &str = r#"{"event":"bank_transaction","transaction_id":0,"bank_code":"VCB","bank_name":"Vietcombank","account_number":"88888888","transaction_type":"credit","amount":"1.00","currency":"VND","balance_after":null,"description":"TRAM TEST giao dich thu nghiem","transaction_ref":"MA_GIAO_DICH_THU_NGHIEM","transaction_date":"2026-11-20T02:30:00.000Z","counterpart_name":"NGUYEN VAN A","order_id":null,"timestamp":1763632800}"#;
 
 impl Provider for BeePay {
     fn about(&self) -> &'static About {

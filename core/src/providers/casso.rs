@@ -9,8 +9,12 @@
 //! Out of scope: version 2 (`X-Casso-Signature`), which is another provider.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, Split, bank::Transaction, guide,
-    naming::is_whole, presented::check_token, sample,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Split,
+    bank::{Transaction, has_test_id},
+    guide,
+    naming::is_whole,
+    presented::check_token,
+    sample,
 };
 use crate::{
     inbound::{Inbound, Refusal},
@@ -37,10 +41,12 @@ static ABOUT: About = About {
     settings: &[],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     // "Casso sẽ gọi lại liên tục webhook trong 12 giờ sau đó."
     retry_window: Duration::from_secs(12 * 3_600),
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Owner,
     credential_headers: &[TOKEN],
     // Strict mode asks for status 200 and `success` being true or 1.
     default_retry: Retry::default,
@@ -54,7 +60,8 @@ pub(super) static CASSO: Casso = Casso;
 /// Casso, version 1.
 pub(super) struct Casso;
 
-const SAMPLE: &str = r#"{"error":0,"data":[{"id":987654,"tid":"FT26111330800001","description":"TRAM TEST DH1001","amount":200000,"cusum_balance":25000000,"when":"2026-11-20 09:30:00","bank_sub_acc_id":"123456789","subAccId":"123456789","bankName":"Vietcombank","bankAbbreviation":"VCB","virtualAccount":"","virtualAccountName":"","corresponsiveName":"NGUYEN VAN A","corresponsiveAccount":"8888888888","corresponsiveBankId":"970415","corresponsiveBankName":"VietinBank"}]}"#;
+/// What "Gọi thử" sends, but for the amount.
+const SAMPLE: &str = r#"{"error":0,"data":[{"id":0,"tid":"MA_GIAO_DICH_THU_NGHIEM","description":"giao dich thu nghiem","amount":1,"cusum_balance":0,"when":"2026-11-20 09:30:00","bank_sub_acc_id":"88888888","subAccId":"88888888","bankName":"VPBank","bankAbbreviation":"VPB","virtualAccount":"","virtualAccountName":"","corresponsiveName":"NGUYEN VAN A","corresponsiveAccount":"8888888888","corresponsiveBankId":"970415","corresponsiveBankName":"VietinBank"}]}"#;
 
 impl Provider for Casso {
     fn about(&self) -> &'static About {
@@ -89,7 +96,7 @@ impl Provider for Casso {
             Some(transaction) => {
                 let facts = TRANSACTION.facts(&transaction);
                 Facts {
-                    test: is_test(&facts),
+                    test: has_test_id(&facts),
                     ..facts
                 }
             }
@@ -115,11 +122,6 @@ const TRANSACTION: Transaction = Transaction {
     description: &["description"],
     occurred_at: &["when"],
 };
-
-/// "Gọi thử" sends a transaction with the id 0.
-pub(super) fn is_test(facts: &Facts) -> bool {
-    facts.identity == Identity::Proven("0".to_owned())
-}
 
 #[cfg(test)]
 mod tests {

@@ -12,9 +12,9 @@
 //! recognised by the transaction's id.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS,
-    bank::Transaction,
-    casso, guide,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom,
+    bank::{Transaction, has_test_id},
+    guide,
     presented::{prove, stamped},
     tolerance,
 };
@@ -42,10 +42,12 @@ static ABOUT: About = About {
     settings: &["tolerance_seconds"],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     // Not stated for version 2; that of version 1.
     retry_window: Duration::from_secs(12 * 3_600),
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Owner,
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -71,7 +73,8 @@ static TRANSACTION: Transaction = Transaction {
     occurred_at: &["transactionDateTime"],
 };
 
-const SAMPLE: &str = r#"{"data":{"accountNumber":"123456789","amount":200000,"bankAbbreviation":"VCB","bankName":"Vietcombank","counterAccountBankId":"970415","counterAccountBankName":"VietinBank","counterAccountName":"NGUYEN VAN A","counterAccountNumber":"8888888888","description":"TRAM TEST DH1001","id":987654,"reference":"FT26111330800001","runningBalance":25000000,"transactionDateTime":"2026-11-20 09:30:00","virtualAccountName":"","virtualAccountNumber":""},"error":0}"#;
+/// What "Gọi thử" sends, but for the amount.
+const SAMPLE: &str = r#"{"data":{"accountNumber":"88888888","amount":1,"bankAbbreviation":"VPB","bankName":"VPBank","counterAccountBankId":"970415","counterAccountBankName":"VietinBank","counterAccountName":"NGUYEN VAN A","counterAccountNumber":"8888888888","description":"giao dich thu nghiem","id":0,"reference":"MA_GIAO_DICH_THU_NGHIEM","runningBalance":0,"transactionDateTime":"2026-11-20 09:30:00","virtualAccountName":"","virtualAccountNumber":""},"error":0}"#;
 
 impl Provider for CassoV2 {
     fn about(&self) -> &'static About {
@@ -120,7 +123,7 @@ impl Provider for CassoV2 {
             Some(transaction) => {
                 let facts = TRANSACTION.facts(&transaction);
                 Facts {
-                    test: casso::is_test(&facts),
+                    test: has_test_id(&facts),
                     ..facts
                 }
             }

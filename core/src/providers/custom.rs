@@ -9,7 +9,7 @@
 //! inside the body, and asymmetric ones.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, Split, guide,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Split, guide,
     naming::{event_id_header, is_named_by},
     presented::{any_signature, header, malformed, signed_bodies, unix_time},
     settings::mistake,
@@ -50,11 +50,13 @@ static ABOUT: About = About {
     ],
     required_settings: &["header"],
     events: &[],
+    same_events: &[],
     // Unknown; most senders end within three days.
     retry_window: Duration::from_secs(3 * 86_400),
     // Where a `timestamp_header` is set; without one there is no time to judge.
     tolerance_seconds: Some(300),
     whsec: false,
+    secret_from: SecretFrom::Either,
     // The one that `header` names: see `credential_headers` in the table.
     credential_headers: &[],
     default_retry: Retry::default,
@@ -302,9 +304,9 @@ impl Provider for Custom {
     }
 
     fn sample(&self, inbound: &mut Inbound, secret: &Secret, settings: &Settings, now: Timestamp) {
-        inbound.body = br#"{"id":"tram-test-1001","type":"test","message":"TRAM TEST"}"#.to_vec();
+        inbound.body = br#"{"id":"tram-test","type":"test","message":"TRAM TEST"}"#.to_vec();
         if let Some(name) = event_id_header(settings) {
-            inbound.headers.set(name, "tram-test-1001");
+            inbound.headers.set(name, "tram-test");
         }
         // The time may be a part of the id.
         if let Some(name) = &settings.timestamp_header {

@@ -8,7 +8,7 @@
 //! Out of scope: `X-Hub-Signature` (SHA-1), which GitHub keeps for old receivers.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, guide,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, guide,
     presented::{any_signature, body_hashes},
     sample,
 };
@@ -39,10 +39,12 @@ static ABOUT: About = About {
     required_settings: &[],
     // Open: GitHub adds events as it grows.
     events: &[],
+    same_events: &[],
     // Nothing is sent again by itself; for three days people can redeliver.
     retry_window: Duration::from_secs(3 * 86_400),
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Owner,
     credential_headers: &[SIGNATURE, "x-hub-signature"],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -57,7 +59,8 @@ pub(super) static GITHUB: GitHub = GitHub;
 /// GitHub.
 pub(super) struct GitHub;
 
-const SAMPLE: &str = r#"{"ref":"refs/heads/main","before":"0000000000000000000000000000000000000000","after":"0000000000000000000000000000000000001001","repository":{"id":1001,"name":"tram-test","full_name":"octocat/tram-test","private":false},"pusher":{"name":"octocat"},"commits":[],"head_commit":null}"#;
+/// What GitHub sends when a hook is made, which no handler deploys.
+const SAMPLE: &str = r#"{"zen":"TRAM TEST: keep it logically awesome.","hook_id":0,"hook":{"type":"Repository","id":0,"name":"web","active":true,"events":["*"]},"repository":{"id":0,"name":"tram-test","full_name":"octocat/tram-test","private":false},"sender":{"login":"octocat","id":0}}"#;
 
 impl Provider for GitHub {
     fn about(&self) -> &'static About {
@@ -109,10 +112,10 @@ impl Provider for GitHub {
     }
 
     fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        inbound.headers.push(EVENT, "push");
+        inbound.headers.push(EVENT, "ping");
         inbound
             .headers
-            .push(DELIVERY, "00000000-0000-4000-8000-000000001001");
+            .push(DELIVERY, "00000000-0000-0000-0000-000000000000");
         sample::with_signature(inbound, SAMPLE, SIGNATURE, "sha256=", Encoding::Hex, secret);
     }
 }

@@ -56,7 +56,7 @@ use crate::{
 use std::{borrow::Cow, time::Duration};
 
 /// What the provider table says of one provider: `GET /api/v1/providers` shows it, but
-/// for `whsec` and `credential_headers`.
+/// for `whsec`, `secret_from` and `credential_headers`.
 #[derive(Debug)]
 pub struct About {
     /// The id that a webhook's `provider` names.
@@ -74,12 +74,17 @@ pub struct About {
     pub required_settings: &'static [&'static str],
     /// Event names that are known; empty when they are open or there are none.
     pub events: &'static [&'static str],
+    /// Pairs of names of one and the same event, the one in `events` and another: a filter
+    /// that holds either takes both.
+    pub same_events: &'static [[&'static str; 2]],
     /// How long after an event the provider itself may still send it again.
     pub retry_window: Duration,
     /// Default for `tolerance_seconds`; `None` is no limit or no timestamp.
     pub tolerance_seconds: Option<u32>,
     /// Secrets are `whsec_…` (base64 behind the prefix); else any text.
     pub whsec: bool,
+    /// Who makes the secret.
+    pub secret_from: SecretFrom,
     /// Lower-case header fields that carry the credential: relayed to the first
     /// destination and to those with `forward_credentials` only.
     pub credential_headers: &'static [&'static str],
@@ -89,6 +94,17 @@ pub struct About {
     pub answer: SuccessAnswer,
     /// Where this is documented.
     pub documentation: Guide,
+}
+
+/// Who makes the secret that the provider and the operator share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretFrom {
+    /// The operator, who tells the provider: one that is made here will do.
+    Owner,
+    /// The provider, which takes no other: one that is made here proves nothing.
+    Provider,
+    /// One or the other, which the table cannot know.
+    Either,
 }
 
 /// What the provider wants to hear when all is well.
@@ -345,6 +361,10 @@ mod tests {
                 "{}: a default age where there is an age",
                 about.id
             );
+            for names in about.same_events {
+                let known = names.iter().filter(|name| about.events.contains(*name));
+                assert_eq!(known.count(), 1, "{} {names:?}", about.id);
+            }
             for header in about.credential_headers {
                 assert_eq!(*header, header.to_ascii_lowercase(), "{}", about.id);
             }

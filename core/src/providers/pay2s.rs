@@ -4,7 +4,8 @@
 //! again only on status 200 and `{"success": true}`.
 
 use super::{
-    About, Facts, Proof, Provider, SUCCESS, Split, guide, presented::check_token, sample, thueapi,
+    About, Facts, Proof, Provider, SUCCESS, SecretFrom, Split, guide, presented::check_token,
+    sample, thueapi,
 };
 use crate::{
     inbound::{Inbound, Refusal},
@@ -27,10 +28,12 @@ static ABOUT: About = About {
     settings: &[],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     // Six more tries a minute apart, with room for slow answers.
     retry_window: Duration::from_secs(3_600),
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Provider,
     credential_headers: &[AUTHORIZATION],
     default_retry: Retry::default,
     answer: SUCCESS,

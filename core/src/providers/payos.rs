@@ -9,7 +9,7 @@
 //! when it is not.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, guide,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, bank::Transaction, guide,
     naming::unambiguous, presented::prove, sample,
 };
 use crate::{
@@ -34,10 +34,12 @@ static ABOUT: About = About {
     settings: &[],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     // Unpublished; most senders end within three days.
     retry_window: Duration::from_secs(3 * 86_400),
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Provider,
     // The signature stands in the body.
     credential_headers: &[],
     default_retry: Retry::default,
@@ -91,8 +93,9 @@ fn signed(data: Object<'_>) -> Result<String, &'static str> {
     Ok(text)
 }
 
-/// The `data` of it.
-const SAMPLE: &str = r#"{"orderCode":1001,"amount":200000,"description":"TRAM TEST DH1001","accountNumber":"123456789","reference":"FT26111330800001","transactionDateTime":"2026-11-20 09:30:00","currency":"VND","paymentLinkId":"00000000000000000000000000001001","code":"00","desc":"success","counterAccountBankId":"","counterAccountBankName":"","counterAccountName":"","counterAccountNumber":"","virtualAccountName":"","virtualAccountNumber":""}"#;
+/// The `data` of the call that confirms a webhook's URL, but for the amount. Handlers know
+/// it by one or the other of its texts.
+const SAMPLE: &str = r#"{"orderCode":123,"amount":1,"description":"VQRIO123","accountNumber":"88888888","reference":"MA_GIAO_DICH_THU_NGHIEM","transactionDateTime":"2026-11-20 09:30:00","currency":"VND","paymentLinkId":"00000000000000000000000000000000","code":"00","desc":"Giao dich thu nghiem","counterAccountBankId":"","counterAccountBankName":"","counterAccountName":"","counterAccountNumber":"","virtualAccountName":"","virtualAccountNumber":""}"#;
 
 impl Provider for PayOs {
     fn about(&self) -> &'static About {
@@ -180,7 +183,7 @@ impl Provider for PayOs {
         let signed = data.and_then(|data| signed(data).ok()).unwrap_or_default();
         let mac = sample::mac(secret, &[signed.as_bytes()], Encoding::Hex);
         let body = [
-            r#"{"code":"00","desc":"success","success":true,"data":"#,
+            r#"{"code":"00","desc":"Giao dich thu nghiem","success":true,"data":"#,
             SAMPLE,
             r#","signature":""#,
             &mac,

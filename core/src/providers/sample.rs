@@ -1,6 +1,10 @@
 //! Requests as providers send them, for trying a webhook out: proven with the webhook's
 //! own secret, so that they go through what a real one goes through, here and at the
-//! origin. What they say is invented.
+//! origin.
+//!
+//! No handler can take one for a payment, an order or something to deploy. Where the
+//! provider has a test call of its own, the sample is that call, with an amount of 1.
+//! Elsewhere it names no order, its amount is 1 or there is none, and its text says test.
 
 use crate::{
     inbound::Inbound,
@@ -46,15 +50,20 @@ pub(super) fn mac(secret: &Secret, parts: &[&[u8]], encoding: Encoding) -> Strin
 #[cfg(test)]
 mod tests {
     use super::super::{ALL, examples};
-    use crate::{receive, time::Timestamp};
+    use crate::{
+        event::{Envelope, NewEvent},
+        inbound::Inbound,
+        receive,
+        time::Timestamp,
+    };
     use serde_json::{Value, json};
 
+    const URL: &str = "https://hooks.example.com/in/wh_00000000000000000000000000";
     const NOW: Timestamp = Timestamp::from_millis(1_795_158_000_000);
 
     fn check(provider: &str, secret: &str, settings: Value) {
         let webhook = examples::webhook(provider, secret, settings.clone());
-        let url = "https://hooks.example.com/in/wh_00000000000000000000000000";
-        let (envelope, event) = receive::sample(&webhook, url, NOW)
+        let (envelope, event) = receive::sample(&webhook, URL, NOW)
             .unwrap_or_else(|problem| panic!("{provider} {settings}: {problem:?}"));
         assert!(event.test);
         assert_eq!(
@@ -76,27 +85,146 @@ mod tests {
                 "{provider}: {header}"
             );
         }
-        // What is known of it is read from it.
+        assert_harmless(provider, &envelope, &event);
+    }
+
+    /// No handler can take it for a payment or for something to deploy.
+    fn assert_harmless(provider: &str, envelope: &Envelope, event: &NewEvent) {
+        let body: Value = serde_json::from_slice(&event.body).unwrap();
+        assert_small(provider, "", &body);
+        let name = event.name.as_deref().unwrap_or_default();
+        let headers = envelope.headers.iter().map(|(_, value)| value);
+        for said in headers.chain([name]) {
+            let said = said.to_ascii_lowercase();
+            for acting in [
+                "push",
+                "release",
+                "deploy",
+                "workflow",
+                "check",
+                "status",
+                "paid",
+                "payment",
+                "order",
+                "invoice",
+                "charge",
+                "checkout",
+                "succeeded",
+                "captured",
+            ] {
+                assert!(!said.contains(acting), "{provider}: {said}");
+            }
+        }
+        let text = body.to_string().to_ascii_lowercase();
+        assert!(
+            text.contains("test") || text.contains("thu nghiem"),
+            "{provider}: {text}"
+        );
         let summary = serde_json::to_value(&event.summary).unwrap();
-        let is_bank = !matches!(
-            provider,
-            "sepay-bankhub"
-                | "abaha"
-                | "standard-webhooks"
-                | "svix"
-                | "github"
-                | "stripe"
-                | "shopify"
-                | "custom"
+        if let Some(amount) = summary["amount"].as_str() {
+            assert!(amount.parse::<f64>().unwrap() <= 1.0, "{provider}");
+        }
+    }
+
+    /// The call by which payOS confirms a URL, known by its order code and description.
+    const OF_PAYOS: [(&str, &str); 2] = [("orderCode", "123"), ("description", "\"VQRIO123\"")];
+
+    /// No number is above 1, as an amount, a balance or the number of an order would be,
+    /// and no text holds a digit, as the code of an order does. Times, signatures and the
+    /// numbers of accounts, banks and versions are none of these.
+    fn assert_small(provider: &str, name: &str, value: &Value) {
+        const NO_AMOUNT: [&str; 11] = [
+            "time",
+            "date",
+            "when",
+            "created",
+            "updated",
+            "modified",
+            "account",
+            "accid",
+            "acc_id",
+            "version",
+            "signature",
+        ];
+        let lower = name.to_ascii_lowercase();
+        let is_excepted = NO_AMOUNT.iter().any(|known| lower.contains(known))
+            || lower.ends_with("bankid")
+            || (provider == "payos" && OF_PAYOS.contains(&(name, value.to_string().as_str())));
+        match value {
+            Value::Array(list) => list.iter().for_each(|it| assert_small(provider, name, it)),
+            Value::Object(object) => object
+                .iter()
+                .for_each(|(name, value)| assert_small(provider, name, value)),
+            _ if is_excepted => {}
+            Value::Number(number) => {
+                assert!(
+                    number.as_f64().unwrap() <= 1.0,
+                    "{provider} {name} {number}"
+                );
+            }
+            Value::String(text) => {
+                let is_small = text.parse::<f64>().is_ok_and(|number| number <= 1.0);
+                let digits = |letter: char| matches!(letter, '1'..='9');
+                assert!(
+                    is_small || !text.contains(digits),
+                    "{provider} {name} {text}"
+                );
+            }
+            Value::Bool(_) | Value::Null => {}
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "casso amount 200000")]
+    fn an_amount_is_seen() {
+        assert_small(
+            "casso",
+            "",
+            &json!({"data": [{"id": 0, "amount": 200_000}]}),
         );
-        assert!(
-            !is_bank || summary["amount"] == "200000",
-            "{provider}: {summary}"
+    }
+
+    #[test]
+    #[should_panic(expected = "sepay accumulated 25000000")]
+    fn a_balance_is_seen() {
+        assert_small("sepay", "", &json!({"accumulated": 25_000_000}));
+    }
+
+    #[test]
+    #[should_panic(expected = "sepay content TRAM TEST DH1001")]
+    fn the_code_of_an_order_is_seen() {
+        assert_small(
+            "sepay",
+            "",
+            &json!({"amount": "1.00", "content": "TRAM TEST DH1001"}),
         );
-        assert!(
-            event.object_id.is_some() || provider == "custom",
-            "{provider}: {event:?}"
-        );
+    }
+
+    #[test]
+    fn where_a_provider_has_a_test_call_the_sample_is_one() {
+        for (provider, pointer, value) in [
+            ("casso", "/data/0/id", json!(0)),
+            ("casso-v2", "/data/id", json!(0)),
+            ("sepay", "/id", json!(0)),
+            ("sepay-hmac", "/id", json!(0)),
+            ("payos", "/data/orderCode", json!(123)),
+            ("github", "/hook_id", json!(0)),
+        ] {
+            let webhook = examples::webhook(provider, "a secret of 24 letters..", json!({}));
+            let (envelope, event) = receive::sample(&webhook, URL, NOW).unwrap();
+            let body: Value = serde_json::from_slice(&event.body).unwrap();
+            assert_eq!(body.pointer(pointer), Some(&value), "{provider}");
+            // Also when it comes from the provider itself.
+            let inbound = Inbound {
+                method: envelope.method,
+                url: URL.into(),
+                headers: envelope.headers,
+                body: event.body,
+                ..Inbound::default()
+            };
+            let intake = receive::receive(&webhook, &inbound, NOW).unwrap();
+            assert!(intake.events.iter().all(|event| event.test), "{provider}");
+        }
     }
 
     #[test]

@@ -9,8 +9,11 @@
 //! authentication, which anybody could send.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, guide,
-    presented::check_token, sample,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom,
+    bank::{Transaction, has_test_id},
+    guide,
+    presented::check_token,
+    sample,
 };
 use crate::{
     form,
@@ -33,15 +36,19 @@ static ABOUT: About = About {
     name: "SePay (API key)",
     setup: guide(
         "At my.sepay.vn open WebHooks > Thêm webhooks. Paste the ingest URL as URL, choose \
-            API Key under Xác thực and paste the secret as API Key. Any content type is taken.",
+            API Key under Xác thực and paste the secret as API Key. Any content type is taken. Turn on \
+            sending again on server errors (retry_conditions: non_2xx_status_code): otherwise SePay \
+            sends again only when the connection fails, and what is answered 503 is lost.",
     ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     retry_window: RETRY_WINDOW,
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Owner,
     credential_headers: &[AUTHORIZATION],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -69,14 +76,20 @@ static TRANSACTION: Transaction = Transaction {
 /// What a transaction says, in JSON or a form.
 pub(super) fn facts(inbound: &Inbound, content: &[u8]) -> Facts {
     let document = form::document(&inbound.headers, content);
-    Json::parse(&document)
-        .and_then(Json::object)
-        .map_or(Facts::named_by(Identity::Bytes), |transaction| {
-            TRANSACTION.facts(&transaction)
-        })
+    Json::parse(&document).and_then(Json::object).map_or(
+        Facts::named_by(Identity::Bytes),
+        |transaction| {
+            let facts = TRANSACTION.facts(&transaction);
+            Facts {
+                test: has_test_id(&facts),
+                ..facts
+            }
+        },
+    )
 }
 
-pub(super) const SAMPLE: &str = r#"{"id":987654,"gateway":"Vietcombank","transactionDate":"2026-11-20 09:30:00","accountNumber":"123456789","code":"DH1001","content":"TRAM TEST DH1001","transferType":"in","transferAmount":200000,"accumulated":25000000,"subAccount":null,"referenceCode":"FT26111330800001","description":"TRAM TEST DH1001"}"#;
+/// What "Gửi thử" sends has the id 0.
+pub(super) const SAMPLE: &str = r#"{"id":0,"gateway":"Vietcombank","transactionDate":"2026-11-20 09:30:00","accountNumber":"88888888","code":null,"content":"TRAM TEST giao dich thu nghiem","transferType":"in","transferAmount":1,"accumulated":0,"subAccount":null,"referenceCode":"MA_GIAO_DICH_THU_NGHIEM","description":"TRAM TEST giao dich thu nghiem"}"#;
 
 impl Provider for SePay {
     fn about(&self) -> &'static About {
@@ -169,6 +182,27 @@ mod tests {
             describe("multipart/form-data; boundary=b", &multipart),
             json
         );
+    }
+
+    #[test]
+    fn a_test_call_has_the_id_0_in_json_and_in_forms() {
+        let form = "application/x-www-form-urlencoded";
+        let multipart = "--b\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n0\r\n--b--\r\n";
+        for (content_type, body, test) in [
+            (
+                "application/json",
+                r#"{"id":0,"transferAmount":2277000}"#,
+                true,
+            ),
+            ("application/json", r#"{"id":"0"}"#, true),
+            (form, "id=0&transferAmount=2277000", true),
+            ("multipart/form-data; boundary=b", multipart, true),
+            ("application/json", r#"{"id":10}"#, false),
+            ("application/json", r#"{"id":null}"#, false),
+            (form, "id=&transferAmount=0", false),
+        ] {
+            assert_eq!(describe(content_type, body).test, test, "{body}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! Out of scope: the notification of balance changes, which is another provider.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, guide, presented::check_token, sample, sepay,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, guide, presented::check_token,
+    sample, sepay,
 };
 use crate::{
     event::Summary,
@@ -26,7 +27,9 @@ static ABOUT: About = About {
     setup: guide(
         "Send POST https://bankhub-api-sandbox.sepay.vn/v1/webhook (or the live host) with \
             your access token and {\"webhook_url\": the ingest URL, \"auth_type\": \"SECRET_KEY\", \
-            \"secret_key\": the secret, \"active\": 1, \"allow_events\": [\"*\"]}.",
+            \"secret_key\": the secret, \"active\": 1, \"allow_events\": [\"*\"]}. Bank Hub \
+            sends again only when the connection fails, for five hours at most, unless a retry \
+            condition (non_2xx_status_code) is set there: what is answered 503 is lost.",
     ),
     methods: &["POST"],
     settings: &[],
@@ -46,10 +49,13 @@ static ABOUT: About = About {
         "BANK_ACCOUNT_UNLINKED",
         "BANK_ACCOUNT_INACTIVATED",
     ],
-    // Not stated for Bank Hub; that of SePay's account webhooks.
+    // The page on the configuration writes the first, the page on the events the second.
+    same_events: &[["BANK_ACCOUNT_INACTIVATED", "BANK_ACCOUNT_INACTIVED"]],
+    // At most seven more tries, within five hours of the first failure.
     retry_window: sepay::RETRY_WINDOW,
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Owner,
     credential_headers: &[SECRET_KEY],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -62,7 +68,7 @@ pub(super) static SEPAY_BANKHUB: SePayBankHub = SePayBankHub;
 /// SePay Bank Hub.
 pub(super) struct SePayBankHub;
 
-const SAMPLE: &str = r#"{"timestamp":1763632800,"xid":"00000000-0000-4000-8000-000000001001","version":"1.0","event":"BANK_ACCOUNT_LINKED","metadata":{"company_xid":"00000000-0000-4000-8000-000000001002","link_session_xid":"00000000-0000-4000-8000-000000001003","bank_account_xid":"00000000-0000-4000-8000-000000001004"}}"#;
+const SAMPLE: &str = r#"{"timestamp":1763632800,"xid":"00000000-0000-0000-0000-000000000000","version":"1.0","event":"LINK_TOKEN_CREATED","metadata":{"purpose":"LINK_BANK_ACCOUNT","brand_name":"TRAM TEST","link_token_xid":"00000000-0000-0000-0000-000000000000","link_session_xid":null}}"#;
 
 impl Provider for SePayBankHub {
     fn about(&self) -> &'static About {

@@ -3,7 +3,7 @@
 //! Source: <https://developer.sepay.vn/vi/bankhub/thong-bao-bien-dong-so-du>.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, bank::Transaction, guide,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, bank::Transaction, guide,
     presented::check_token, sample, sepay,
 };
 use crate::{
@@ -21,16 +21,20 @@ static ABOUT: About = About {
     name: "SePay Bank Hub (balance changes)",
     setup: guide(
         "Give SePay the ingest URL as the IPN URL for Thông báo biến động số dư, and paste the \
-            API key that SePay gives you as secret here.",
+            API key that SePay gives you as secret here. Bank Hub \
+            sends again only when the connection fails, for five hours at most, unless a retry \
+            condition (non_2xx_status_code) is set there: what is answered 503 is lost.",
     ),
     methods: &["POST"],
     settings: &[],
     required_settings: &[],
     events: &[],
-    // Not stated for Bank Hub; that of SePay's account webhooks.
+    same_events: &[],
+    // At most seven more tries, within five hours of the first failure.
     retry_window: sepay::RETRY_WINDOW,
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Provider,
     credential_headers: &[AUTHORIZATION],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -55,7 +59,7 @@ static TRANSACTION: Transaction = Transaction {
     occurred_at: &["transaction_date"],
 };
 
-const SAMPLE: &str = r#"{"gateway":"Vietcombank","transaction_date":"2026-11-20 09:30:00","account_number":"123456789","va":"","payment_code":"DH1001","content":"TRAM TEST DH1001","transfer_type":"credit","amount":200000,"reference_code":"FT26111330800001","accumulated":25000000,"transaction_id":"00000000-0000-4000-8000-000000001001","bank_account_xid":"00000000-0000-4000-8000-000000001004"}"#;
+const SAMPLE: &str = r#"{"gateway":"Vietcombank","transaction_date":"2026-11-20 09:30:00","account_number":"88888888","va":"","payment_code":null,"content":"TRAM TEST giao dich thu nghiem","transfer_type":"credit","amount":1,"reference_code":"MA_GIAO_DICH_THU_NGHIEM","accumulated":0,"transaction_id":"00000000-0000-0000-0000-000000000000","bank_account_xid":"00000000-0000-0000-0000-000000000000"}"#;
 
 impl Provider for SePayBankHubIpn {
     fn about(&self) -> &'static About {

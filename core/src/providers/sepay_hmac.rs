@@ -5,7 +5,7 @@
 //! secret's text as SePay shows it, with its `whsec_`, not the base64 behind that.
 
 use super::{
-    About, Facts, Provider, SUCCESS, guide,
+    About, Facts, Provider, SUCCESS, SecretFrom, guide,
     presented::{any_signature, header, signed_bodies, unix_time},
     sample, sepay, tolerance,
 };
@@ -28,16 +28,20 @@ static ABOUT: About = About {
     setup: guide(
         "At my.sepay.vn open WebHooks > Thêm webhooks. Paste the ingest URL as URL, choose \
             HMAC-SHA256 under Xác thực, and copy the Secret Key, which SePay shows in full only \
-            once, whole into secret here. Any content type is taken.",
+            once, whole into secret here. Any content type is taken. Turn on sending again on server \
+            errors (retry_conditions: non_2xx_status_code): otherwise SePay sends again only when the \
+            connection fails, and what is answered 503 is lost.",
     ),
     methods: &["POST"],
     settings: &["tolerance_seconds"],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     retry_window: sepay::RETRY_WINDOW,
     // SePay asks to refuse what is older than five minutes.
     tolerance_seconds: Some(300),
     whsec: false,
+    secret_from: SecretFrom::Provider,
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,

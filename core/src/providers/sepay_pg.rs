@@ -5,8 +5,8 @@
 //! several notifications (paid, later void), so the type is part of the identity.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, bank::unsigned, guide, naming::unambiguous,
-    presented::check_token, sample, sepay,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, bank::unsigned, guide,
+    naming::unambiguous, presented::check_token, sample, sepay,
 };
 use crate::{
     event::{Direction, Summary},
@@ -33,10 +33,12 @@ static ABOUT: About = About {
     settings: &[],
     required_settings: &[],
     events: &["ORDER_PAID", "RENEWAL_ORDER_PAID", "TRANSACTION_VOID"],
+    same_events: &[],
     // Not stated for the gateway; that of SePay's account webhooks.
     retry_window: sepay::RETRY_WINDOW,
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Owner,
     credential_headers: &[SECRET_KEY],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -49,7 +51,8 @@ pub(super) static SEPAY_PG: SePayGateway = SePayGateway;
 /// SePay's payment gateway.
 pub(super) struct SePayGateway;
 
-const SAMPLE: &str = r#"{"timestamp":1763632800,"notification_type":"ORDER_PAID","order":{"id":"00000000-0000-4000-8000-000000001001","order_id":"NQD-1001","order_status":"CAPTURED","order_currency":"VND","order_amount":"200000","order_invoice_number":"DH1001","custom_data":[],"order_description":"TRAM TEST DH1001"},"transaction":{"id":"00000000-0000-4000-8000-000000001002","payment_method":"BANK_TRANSFER","transaction_id":"FT26111330800001","transaction_type":"PAYMENT","transaction_date":"2026-11-20 09:30:00","transaction_status":"APPROVED","transaction_amount":"200000","transaction_currency":"VND"},"customer":null}"#;
+/// No type of SePay's: of those each pays an order or voids it.
+const SAMPLE: &str = r#"{"timestamp":1763632800,"notification_type":"TRAM_TEST","order":{"id":"00000000-0000-0000-0000-000000000000","order_id":"","order_status":"TEST","order_currency":"VND","order_amount":"1","order_invoice_number":"","custom_data":[],"order_description":"TRAM TEST"},"transaction":{"id":"00000000-0000-0000-0000-000000000000","payment_method":"BANK_TRANSFER","transaction_id":"TRAM_TEST","transaction_type":"TEST","transaction_date":"2026-11-20 09:30:00","transaction_status":"TEST","transaction_amount":"1","transaction_currency":"VND"},"customer":null}"#;
 
 impl Provider for SePayGateway {
     fn about(&self) -> &'static About {

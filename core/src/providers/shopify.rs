@@ -11,7 +11,7 @@
 //! retries keep.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom,
     bank::unsigned,
     guide,
     naming::unambiguous,
@@ -46,10 +46,12 @@ static ABOUT: About = About {
     required_settings: &[],
     // Open: topics are many and grow.
     events: &[],
+    same_events: &[],
     // Eight more tries over four hours.
     retry_window: Duration::from_secs(4 * 3_600),
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Provider,
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -62,7 +64,8 @@ pub(super) static SHOPIFY: Shopify = Shopify;
 /// Shopify.
 pub(super) struct Shopify;
 
-const SAMPLE: &str = r#"{"id":987654,"name":"DH1001","email":"test@example.com","created_at":"2026-11-20T09:30:00+07:00","updated_at":"2026-11-20T09:30:00+07:00","total_price":"200000","currency":"VND","financial_status":"paid","test":true,"line_items":[]}"#;
+/// No topic of Shopify's: an order, a product or a customer would be taken for one.
+const SAMPLE: &str = r#"{"id":0,"title":"TRAM TEST","created_at":"2026-11-20T09:30:00+07:00","updated_at":"2026-11-20T09:30:00+07:00","test":true}"#;
 
 impl Provider for Shopify {
     fn about(&self) -> &'static About {
@@ -112,10 +115,12 @@ impl Provider for Shopify {
     }
 
     fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        inbound.headers.push(TOPIC, "orders/paid");
+        inbound.headers.push(TOPIC, "tram/test");
+        // As Shopify marks the test notifications of a shop.
+        inbound.headers.push("x-shopify-test", "true");
         inbound
             .headers
-            .push(EVENT, "00000000-0000-4000-8000-000000001001");
+            .push(EVENT, "00000000-0000-0000-0000-000000000000");
         sample::with_signature(inbound, SAMPLE, SIGNATURE, "", Encoding::Base64, secret);
     }
 }

@@ -7,7 +7,7 @@
 //! Out of scope: `v1a` (Ed25519), whose signatures are passed over.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, guide,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, guide,
     presented::{header, malformed, signed_bodies, unix_time},
     tolerance,
 };
@@ -33,10 +33,12 @@ static ABOUT: About = About {
     settings: &["tolerance_seconds"],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     // 5 s, 5 m, 30 m, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h come to 75 h 35 m.
     retry_window: Duration::from_secs(76 * 3_600),
     tolerance_seconds: Some(300),
     whsec: true,
+    secret_from: SecretFrom::Provider,
     credential_headers: &["webhook-signature"],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -100,8 +102,8 @@ impl StandardWebhooks {
     }
 }
 
-const SAMPLE_ID: &str = "msg_tram_test_1001";
-const SAMPLE: &str = r#"{"type":"invoice.paid","timestamp":"2026-11-20T02:30:00Z","data":{"id":"inv_1001","amount":200000,"description":"TRAM TEST DH1001"}}"#;
+const SAMPLE_ID: &str = "msg_tram_test";
+const SAMPLE: &str = r#"{"type":"tram.test","timestamp":"2026-11-20T02:30:00Z","data":{"id":"tram_test","description":"TRAM TEST"}}"#;
 
 impl Provider for StandardWebhooks {
     fn about(&self) -> &'static About {

@@ -5,7 +5,7 @@
 //! nothing. Several `v1` stand there while a secret is being rolled.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, guide,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, guide,
     presented::{prove, signed_bodies, stamped},
     sample, tolerance,
 };
@@ -34,12 +34,14 @@ static ABOUT: About = About {
     required_settings: &[],
     // Open: Stripe adds events as it grows.
     events: &[],
+    same_events: &[],
     // Up to three days, in live mode.
     retry_window: Duration::from_secs(3 * 86_400),
     // The default of Stripe's libraries. Every try is signed anew.
     tolerance_seconds: Some(300),
     // Kept as it is: the key is the text itself.
     whsec: false,
+    secret_from: SecretFrom::Provider,
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -52,7 +54,8 @@ pub(super) static STRIPE: Stripe = Stripe;
 /// Stripe.
 pub(super) struct Stripe;
 
-const SAMPLE: &str = r#"{"id":"evt_tram_test_1001","object":"event","api_version":"2025-10-29","created":1763632800,"livemode":false,"pending_webhooks":1,"type":"payment_intent.succeeded","data":{"object":{"id":"pi_tram_test_1001","object":"payment_intent","amount":200000,"currency":"vnd","status":"succeeded","description":"TRAM TEST DH1001"}}}"#;
+/// No type of Stripe's: handlers pass over what they do not know.
+const SAMPLE: &str = r#"{"id":"evt_tram_test","object":"event","api_version":"2025-10-29","created":1763632800,"livemode":false,"pending_webhooks":1,"request":null,"type":"tram.test","data":{"object":{"id":"prod_tram_test","object":"product","active":false,"name":"TRAM TEST","description":"TRAM TEST","livemode":false}}}"#;
 
 impl Provider for Stripe {
     fn about(&self) -> &'static About {

@@ -3,7 +3,7 @@
 //! Source: <https://docs.svix.com/receiving/verifying-payloads/how-manual> and, for the
 //! schedule, <https://docs.svix.com/retries>.
 
-use super::{About, SUCCESS, guide, standard_webhooks::StandardWebhooks};
+use super::{About, SUCCESS, SecretFrom, guide, standard_webhooks::StandardWebhooks};
 use crate::webhook::Retry;
 use std::time::Duration;
 
@@ -18,10 +18,12 @@ static ABOUT: About = About {
     settings: &["tolerance_seconds"],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     // 5 s, 5 m, 30 m, 2 h, 5 h, 10 h and 10 h come to 27 h 35 m.
     retry_window: Duration::from_secs(28 * 3_600),
     tolerance_seconds: Some(300),
     whsec: true,
+    secret_from: SecretFrom::Provider,
     credential_headers: &["svix-signature"],
     default_retry: Retry::default,
     answer: SUCCESS,

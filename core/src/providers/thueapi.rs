@@ -6,7 +6,7 @@
 //! its `checksum` is documented as unique.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, Split,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, Split,
     bank::Transaction,
     guide,
     naming::is_whole,
@@ -41,10 +41,12 @@ static ABOUT: About = About {
     settings: &[],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     // Not documented; people can send again for as long as they like.
     retry_window: Duration::from_secs(3 * 86_400),
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Provider,
     credential_headers: &[SIGNATURE],
     default_retry: Retry::default,
     answer: SUCCESS,
@@ -80,7 +82,7 @@ pub(super) fn facts(inbound: &Inbound, content: &[u8]) -> Facts {
         })
 }
 
-pub(super) const SAMPLE: &str = r#"{"transactions":[{"id":"987654","gateway":"Vietcombank","transactionDate":"2026-11-20 09:30:00","transactionNumber":"FT26111330800001","accountNumber":"123456789","content":"TRAM TEST DH1001","transferType":"IN","transferAmount":200000,"checksum":"00000000000000000000000000001001"}]}"#;
+pub(super) const SAMPLE: &str = r#"{"transactions":[{"id":"0","gateway":"Vietcombank","transactionDate":"2026-11-20 09:30:00","transactionNumber":"MA_GIAO_DICH_THU_NGHIEM","accountNumber":"88888888","content":"TRAM TEST giao dich thu nghiem","transferType":"IN","transferAmount":1,"checksum":"00000000000000000000000000000000"}]}"#;
 
 impl Provider for ThueApi {
     fn about(&self) -> &'static About {

@@ -216,6 +216,47 @@ fn test_calls_are_marked_and_named_by_their_bytes() {
 }
 
 #[test]
+fn a_test_call_of_sepay_is_marked_however_it_is_written() {
+    let sepay = webhook("sepay", "token", json!({}));
+    let take = |content_type, body: &str| {
+        let headers = [
+            ("authorization", "Apikey token"),
+            ("content-type", content_type),
+        ];
+        take(&sepay, &post(&headers, body)).events.remove(0)
+    };
+    let first = take("application/json", r#"{"id":0,"transferAmount":5000}"#);
+    let second = take("application/json", r#"{"id":0,"transferAmount":6000}"#);
+    let form = take(
+        "application/x-www-form-urlencoded",
+        "id=0&transferAmount=5000",
+    );
+    assert!(first.test && second.test && form.test);
+    // Named by what it says: the second is no duplicate of the first.
+    assert_ne!(first.key, second.key);
+    assert!(!take("application/json", r#"{"id":92704}"#).test);
+}
+
+#[test]
+fn a_body_that_is_the_array_is_split_where_items_is_empty() {
+    let settings = json!({"header": "x-token", "items": "", "event_id": "/id"});
+    let custom = webhook("custom", "token", settings);
+    let take = |body: &str| take(&custom, &post(&[("x-token", "token")], body));
+    let batch = take(r#" [{"id":1}, {"id":2} ]"#);
+    assert_eq!(bodies(&batch), [r#" [{"id":1} ]"#, r#" [{"id":2} ]"#]);
+    let ids: Vec<_> = batch
+        .events
+        .iter()
+        .map(|it| it.object_id.as_deref())
+        .collect();
+    assert_eq!(ids, [Some("1"), Some("2")]);
+    let alone = take(r#"[{"id":2}]"#);
+    assert_eq!(alone.events[0].key, batch.events[1].key);
+    assert_eq!(bodies(&take(r#"{"id":3}"#)), [r#"{"id":3}"#]);
+    assert!(take("[]").events[0].test);
+}
+
+#[test]
 fn strange_is_no_reason_to_lose_it() {
     let long = format!(r#"{{"data":[{}]}}"#, vec![r#"{"id":1}"#; 1_001].join(","));
     let strange: [&[u8]; 9] = [

@@ -14,6 +14,7 @@ pub(crate) mod test_providers;
 mod tests;
 pub mod view;
 mod visits;
+mod warnings;
 
 pub use input::no_fields;
 pub use visits::Visit;
@@ -29,6 +30,8 @@ use crate::{
     time::Timestamp,
     webhook::Webhook,
 };
+pub use warnings::warnings;
+
 use input::{Rejected, Rules, Written};
 use std::time::Duration;
 
@@ -306,35 +309,6 @@ impl Registry {
         db.set_alarm(at)?;
         Ok(Some(at))
     }
-}
-
-/// What the operator should know of a webhook as it is.
-#[must_use]
-pub fn warnings(webhook: &Webhook) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if webhook.secrets.iter().any(input::is_short) {
-        warnings.push(
-            "secret is shorter than 16 characters: it could be guessed. Use a longer one where the provider lets you."
-                .to_owned(),
-        );
-    }
-    if let Some(provider) = providers::find(&webhook.provider) {
-        let settings = &webhook.settings;
-        if !provider.proves_body(settings) {
-            warnings.push(
-                "settings.signed does not hold {body}: whoever has seen one request could send another body with its signature."
-                    .to_owned(),
-            );
-        }
-        let time = settings.timestamp_header.as_deref();
-        if time.is_some_and(|time| !provider.proves_header(settings, time)) {
-            warnings.push(
-                "settings.timestamp_header is not signed: a captured request could be sent again under a new time."
-                    .to_owned(),
-            );
-        }
-    }
-    warnings
 }
 
 fn shown(webhook: Webhook) -> RegistryReply {

@@ -4,7 +4,7 @@
 use crate::{
     event::Summary,
     inbound::{Inbound, Refusal},
-    providers::{About, Facts, Identity, Provider, SuccessAnswer, guide},
+    providers::{About, Facts, Identity, Provider, SecretFrom, SuccessAnswer, guide},
     secret::Secret,
     time::{HOUR, Timestamp},
     webhook::{Retry, Settings},
@@ -20,9 +20,11 @@ const BANK: About = About {
     settings: &["header"],
     required_settings: &[],
     events: &[],
+    same_events: &[],
     retry_window: HOUR,
     tolerance_seconds: None,
     whsec: false,
+    secret_from: SecretFrom::Owner,
     credential_headers: &["secure-token"],
     default_retry: Retry::default,
     answer: SuccessAnswer {

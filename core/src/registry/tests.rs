@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::destination_url::Station;
+use crate::secret::Secret;
 use crate::testing::{
     faulty::{Fault, Faulty},
     native::NativeDatabase,
@@ -139,7 +140,7 @@ fn a_creation_shows_its_secrets_once() {
     assert_eq!(
         reveal,
         Reveal {
-            secret: true,
+            secrets: [true; 3],
             signing_secret: true
         }
     );
@@ -160,7 +161,7 @@ fn a_rotated_signing_secret_is_shown_once_and_the_old_ones_sign_on_for_their_gra
             RegistryReply::Webhook {
                 webhook, reveal, ..
             } => {
-                assert!(reveal.signing_secret && !reveal.secret);
+                assert!(reveal.signing_secret && reveal.secrets == [false; 3]);
                 assert_eq!(it.pending().len(), 1, "the Mailbox is told");
                 it.settle();
                 *webhook
@@ -715,4 +716,86 @@ fn pausing_and_resuming_are_changes_once() {
     assert!(!resumed.is_paused);
     let unknown = RegistryRequest::Pause(WebhookId::from_random([9; 16]), true);
     assert!(matches!(it.ask(unknown), RegistryReply::NotFound));
+}
+
+/// Secrets of which two look alike when masked, and two show nothing.
+const SHARED: [&str; 5] = [
+    "the first of two that end in 7a24",
+    "the second of two that end in 7a24",
+    "sh0rt!",
+    "t1ny!!",
+    "one-more-0123456789",
+];
+
+/// What an operator is answered.
+fn answer(reply: &RegistryReply) -> String {
+    match reply {
+        RegistryReply::Webhook {
+            webhook,
+            reveal,
+            warnings,
+        } => view::webhook(webhook, "https://hooks.example.com", *reveal, warnings).to_json(),
+        RegistryReply::Webhooks { webhooks, .. } => {
+            view::webhooks_json(webhooks, "https://hooks.example.com", None)
+        }
+        RegistryReply::Deleted(webhooks) => {
+            view::deleted_json(webhooks, "https://hooks.example.com")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn an_answer_shows_in_full_what_its_request_brought_in_full_and_nothing_else(
+        kept in proptest::sample::subsequence(SHARED.as_slice(), 1..=3),
+        sent in proptest::collection::vec((proptest::sample::select(SHARED.as_slice()), proptest::bool::ANY), 1..=3),
+        is_alone: bool,
+        renamed: bool,
+    ) {
+        let mut it = Fixture::new();
+        let mut new = body("A");
+        new["secret"] = json!(kept);
+        let created = it.create(&new);
+        let texts: Vec<_> = sent
+            .iter()
+            .map(|(text, masked)| if *masked { Secret::new((*text).into()).masked() } else { (*text).into() })
+            .collect();
+        let mut change = match texts.as_slice() {
+            [only] if is_alone => json!({"secret": only}),
+            several => json!({"secret": several}),
+        };
+        if renamed {
+            change["name"] = "B".into();
+        }
+        let id = created.id;
+        let signing = created.signing_secret.expose().to_owned();
+        let change = change.to_string();
+        let reply = it.ask(RegistryRequest::Update(id, Write { body: change.clone(), station: Station::default() }));
+        let shown = answer(&reply);
+        for secret in SHARED {
+            proptest::prop_assert!(!shown.contains(secret) || change.contains(secret), "{change} {shown}");
+        }
+        proptest::prop_assert!(!shown.contains(&signing));
+        if let RegistryReply::Webhook { webhook, .. } = &reply {
+            for secret in webhook.secrets.iter().filter(|it| !created.secrets.contains(it)) {
+                proptest::prop_assert!(shown.contains(secret.expose()), "{change} {shown}");
+            }
+        }
+        for request in [
+            RegistryRequest::Get(id),
+            RegistryRequest::Load(id),
+            RegistryRequest::Toggle(id),
+            RegistryRequest::Pause(id, true),
+            RegistryRequest::Update(id, Write { body: r#"{"name":"C"}"#.into(), station: Station::default() }),
+            RegistryRequest::RotateSecret(id, String::new()),
+            RegistryRequest::List { per_page: 9, cursor: None },
+            RegistryRequest::Delete(id),
+        ] {
+            let shown = answer(&it.ask(request));
+            for secret in SHARED.iter().copied().chain([signing.as_str()]) {
+                proptest::prop_assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+    }
 }

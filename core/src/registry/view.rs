@@ -2,13 +2,13 @@
 //! order, and what of a secret is seen.
 
 use crate::{
-    messages::Reveal,
+    messages::{MOST_SECRETS, Reveal},
     own_json,
     secret::Secret,
     webhook::{AUTO, DirectionFilter, Retry, Settings, Strict, Webhook},
 };
 use serde::{Serialize, Serializer};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, iter, time::Duration};
 
 /// A webhook as it is shown. `base_url` is where the station is reached, such as
 /// `https://hooks.example.com`.
@@ -37,7 +37,7 @@ pub fn webhook<'a>(
         destinations,
         is_active: webhook.is_active,
         is_paused: webhook.is_paused,
-        secret: secrets(&webhook.secrets, reveal.secret),
+        secret: secrets(&webhook.secrets, reveal.secrets),
         signing_secret: secret(&webhook.signing_secret, reveal.signing_secret),
         r#type: webhook.direction,
         accounts: &webhook.accounts,
@@ -156,10 +156,15 @@ fn secret(secret: &Secret, whole: bool) -> String {
     }
 }
 
-fn secrets(secrets: &[Secret], whole: bool) -> OneOrMany {
-    match secrets {
-        [one] => OneOrMany::One(secret(one, whole)),
-        many => OneOrMany::Many(many.iter().map(|one| secret(one, whole)).collect()),
+fn secrets(secrets: &[Secret], whole: [bool; MOST_SECRETS]) -> OneOrMany {
+    let whole = whole.into_iter().chain(iter::repeat(false));
+    let mut shown = secrets
+        .iter()
+        .zip(whole)
+        .map(|(one, whole)| secret(one, whole));
+    match (secrets.len(), shown.next()) {
+        (1, Some(only)) => OneOrMany::One(only),
+        (_, first) => OneOrMany::Many(first.into_iter().chain(shown).collect()),
     }
 }
 
@@ -303,6 +308,7 @@ mod tests {
             provider: "bank".into(),
             settings: Settings::default(),
             secrets: vec![Secret::new("abcdefgh12345678".into())],
+            has_generated_secret: false,
             destinations: vec![destination(0, "https://shop.example/hook")],
             is_active: true,
             is_paused: false,
@@ -344,34 +350,38 @@ mod tests {
     #[test]
     fn secrets_are_masked_unless_revealed() {
         let mut sample = sample();
-        let show = |sample: &Webhook, secret, signing_secret| {
+        let show = |sample: &Webhook, secrets, signing_secret| {
             let shown = shown(
                 sample,
                 Reveal {
-                    secret,
+                    secrets,
                     signing_secret,
                 },
             );
             (shown["secret"].clone(), shown["signing_secret"].clone())
         };
         assert_eq!(
-            show(&sample, true, false),
+            show(&sample, [true; 3], false),
             ("abcdefgh12345678".into(), "***mnop".into())
         );
         assert_eq!(
-            show(&sample, false, true),
+            show(&sample, [false; 3], true),
             ("***5678".into(), "whsec_abcdefghijklmnop".into())
         );
         sample.secrets = vec![Secret::new("elevenchars".into())];
-        assert_eq!(show(&sample, false, false).0, "***");
+        assert_eq!(show(&sample, [false; 3], false).0, "***");
         sample.secrets.push(Secret::new("abcdefgh12345678".into()));
         assert_eq!(
-            show(&sample, false, false).0,
+            show(&sample, [false; 3], false).0,
             serde_json::json!(["***", "***5678"])
         );
         assert_eq!(
-            show(&sample, true, false).0,
+            show(&sample, [true; 3], false).0,
             serde_json::json!(["elevenchars", "abcdefgh12345678"])
+        );
+        assert_eq!(
+            show(&sample, [true, false, true], false).0,
+            serde_json::json!(["elevenchars", "***5678"])
         );
     }
 

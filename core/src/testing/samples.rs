@@ -41,6 +41,7 @@ pub fn webhook(destinations: u8) -> Webhook {
         provider: "casso".into(),
         settings: Settings::default(),
         secrets: Vec::new(),
+        has_generated_secret: false,
         destinations: (0..destinations).map(destination).collect(),
         is_active: true,
         is_paused: false,

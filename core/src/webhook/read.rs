@@ -23,6 +23,7 @@ read_in_place! {
     },
     optional {
         previous_signing_secret, older_signing_secrets, alert_url, alert_after_minutes,
+        has_generated_secret,
     },
 }
 
@@ -35,6 +36,7 @@ impl Webhook {
             provider: String::new(),
             settings: Settings::default(),
             secrets: Vec::new(),
+            has_generated_secret: false,
             destinations: Vec::new(),
             is_active: false,
             is_paused: false,

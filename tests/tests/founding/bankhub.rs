@@ -149,6 +149,22 @@ fn only_the_named_events_come_through() {
 }
 
 #[test]
+fn either_spelling_of_an_inactive_account_lets_both_through() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let spellings = ["BANK_ACCOUNT_INACTIVATED", "BANK_ACCOUNT_INACTIVED"];
+    for allowed in spellings {
+        let webhook = webhook(&station, &origin, &json!([allowed]));
+        assert_eq!(webhook.shown["allow_events"], json!([allowed]));
+        for name in spellings {
+            let answer = post(&station, &webhook, name, "1");
+            assert_eq!(answer.outcome(), "accepted", "{allowed} {name}");
+        }
+        let other = post(&station, &webhook, "BANK_ACCOUNT_LINKED", "1");
+        assert_eq!(other.outcome(), "filtered");
+    }
+}
+
+#[test]
 fn the_provider_table_names_the_thirteen_and_others_are_refused() {
     let (station, origin) = (Station::shared(), Origin::start());
     let table = station.api_expecting(200, "GET", "/providers", None);

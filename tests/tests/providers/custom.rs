@@ -73,6 +73,22 @@ fn a_keyed_hash_over_time_and_body() {
 }
 
 #[test]
+fn a_body_that_is_the_array_itself_is_split() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let settings = json!({"header": "x-token", "items": "", "event_id": "/id"});
+    let webhook = webhook(&station, &origin, "custom", settings);
+    assert_eq!(webhook.shown["settings"]["items"], "");
+    let headers = [("x-token", webhook.secret.as_str())];
+    let ids = station
+        .post(&webhook.path, &headers, r#"[{"id":1}, {"id":2}]"#)
+        .assert_taken("accepted");
+    assert_eq!(ids.len(), 2);
+    for (id, expected) in ids.iter().zip([r#"[{"id":1}]"#, r#"[{"id":2}]"#]) {
+        assert_eq!(station.relayed(&origin, id).text(), expected);
+    }
+}
+
+#[test]
 fn a_signed_batch_is_cut_and_signed_again() {
     let (station, origin) = (Station::shared(), Origin::start());
     let settings = json!({

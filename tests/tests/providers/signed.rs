@@ -1,11 +1,38 @@
 //! GitHub and Standard Webhooks: signed bodies, of which the one signs the id and the
-//! other does not.
+//! other does not. And SePay, whose test calls have the id 0.
 
 use crate::webhook;
 use serde_json::json;
 use tram_tests::{
     Answer, Origin, Station, assert_signed, github_signature, now, standard_webhooks,
 };
+
+#[test]
+fn sepay_s_test_calls_are_relayed_marked_and_never_remembered() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = webhook(&station, &origin, "sepay", json!({}));
+    let key = format!("Apikey {}", webhook.secret);
+    let post = |id: u32, amount: u32| {
+        let body =
+            json!({"id": id, "transferType": "in", "transferAmount": amount, "content": "DH7"});
+        let headers = [
+            ("authorization", key.as_str()),
+            ("content-type", "application/json"),
+        ];
+        station.post(&webhook.path, &headers, body.to_string())
+    };
+    for amount in [10_000, 20_000] {
+        let ids = post(0, amount).assert_taken("test");
+        let request = station.relayed(&origin, &ids[0]);
+        assert_eq!(request.header("x-tram-test"), Some("true"));
+        assert_eq!(request.json()["transferAmount"], amount);
+        assert_eq!(station.event(&ids[0])["test"], true);
+    }
+    let ids = post(92_704, 10_000).assert_taken("accepted");
+    let request = station.relayed(&origin, &ids[0]);
+    assert_eq!(request.header("x-tram-test"), None);
+    post(92_704, 10_000).assert_taken("duplicate");
+}
 
 #[test]
 fn github_a_delivery_is_the_same_with_the_same_id_and_bytes() {

@@ -6,7 +6,7 @@ use super::{
     schedule, secrets, settings,
 };
 use crate::{
-    messages::Reveal,
+    messages::{MOST_SECRETS, Reveal},
     providers::{self, Provider},
     secret::{Entropy, EntropyExhausted},
     time::DAY,
@@ -249,12 +249,17 @@ impl<'a> Change<'a> {
             let Some(secrets) = secrets::read(node, current, &mut self.mistakes) else {
                 return Ok(());
             };
-            self.reveal.secret = secrets.iter().any(|secret| !current.contains(secret));
+            // What was here already may stand in the request masked.
+            for (is_shown, secret) in self.reveal.secrets.iter_mut().zip(&secrets) {
+                *is_shown = !current.contains(secret);
+            }
+            self.webhook.has_generated_secret &= secrets == *current;
             self.webhook.secrets = secrets;
         } else if self.existing.is_none() {
             let whsec = provider.is_some_and(|provider| provider.about().whsec);
             self.webhook.secrets = vec![secrets::generate(whsec, entropy)?];
-            self.reveal.secret = true;
+            self.webhook.has_generated_secret = true;
+            self.reveal.secrets = [true; MOST_SECRETS];
         }
         self.reveal.signing_secret = self.existing.is_none();
         Ok(())
@@ -263,8 +268,15 @@ impl<'a> Change<'a> {
     /// Which event names are kept. Of a provider whose names are known, no others.
     fn events(&mut self, sent: &Object<'_>, provider: Option<&dyn Provider>) {
         let (webhook, mistakes) = (&mut self.webhook, &mut self.mistakes);
-        let known = provider.map_or(&[] as &[&str], |provider| provider.about().events);
-        let taken = |name: &str| name == "*" || known.is_empty() || known.contains(&name);
+        let about = provider.map(|provider| provider.about());
+        let known = about.map_or(&[] as &[&str], |about| about.events);
+        let same = about.map_or(&[] as &[[&str; 2]], |about| about.same_events);
+        let taken = |name: &str| {
+            name == "*"
+                || known.is_empty()
+                || known.contains(&name)
+                || same.iter().flatten().any(|other| *other == name)
+        };
         match sent.get("allow_events") {
             None => {
                 // The provider may have been changed.

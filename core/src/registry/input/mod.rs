@@ -98,6 +98,7 @@ pub(crate) fn create(
         provider: String::new(),
         settings: Settings::default(),
         secrets: Vec::new(),
+        has_generated_secret: false,
         destinations: Vec::new(),
         is_active: true,
         is_paused: false,

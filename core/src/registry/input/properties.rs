@@ -314,7 +314,7 @@ proptest! {
         prop_assert!(proves(&webhook), "{}", body);
         for reveal in [
             Reveal::default(),
-            Reveal { secret: true, signing_secret: true },
+            Reveal { secrets: [true; 3], signing_secret: true },
         ] {
             let warnings = registry::warnings(&webhook);
             let shown = view::webhook(&webhook, "https://hooks.example.com", reveal, &warnings);
@@ -323,6 +323,14 @@ proptest! {
             prop_assert_eq!(again.reveal, Reveal::default());
         }
     }
+}
+
+#[test]
+fn the_time_may_be_a_part_of_the_id_that_is_signed() {
+    let body = json!({"provider": "custom", "webhook_url": "https://shop.example/", "secret": SECRET,
+        "settings": {"header": "x-sig", "scheme": "hmac", "signed": "{id}.{timestamp}.{body}",
+            "timestamp_header": "x-time", "event_id": ["/id", "header: X-Time"]}});
+    assert!(proves(&write(None, &body.to_string()).unwrap().webhook));
 }
 
 #[test]

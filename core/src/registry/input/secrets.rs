@@ -3,11 +3,10 @@
 use super::reader::{Mistakes, Node};
 use crate::{
     base64,
+    messages::MOST_SECRETS,
     secret::{Entropy, EntropyExhausted, Secret},
 };
 
-/// Secrets while the provider is rotating.
-const MAX_SECRETS: usize = 3;
 const MAX_BYTES: usize = 4_096;
 /// What a masked secret begins with.
 const MASK: &str = "***";
@@ -26,7 +25,7 @@ pub(super) fn read(
         node.wrong("must be a text or an array of texts", mistakes);
         return None;
     }
-    let entries = node.list(MAX_SECRETS, mistakes)?;
+    let entries = node.list(MOST_SECRETS, mistakes)?;
     if entries.is_empty() {
         node.wrong(
             "must have 1 to 3 entries: without a secret nothing is proven",

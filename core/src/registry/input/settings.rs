@@ -15,6 +15,9 @@ const MAX_PLACES: usize = 8;
 /// Bytes of the operator's own answer.
 const MAX_ANSWER: usize = 65_536;
 
+/// No prefix; and the whole body as the array of items (RFC 6901: the empty pointer).
+const MAY_BE_EMPTY: [&str; 2] = ["prefix", "items"];
+
 const KNOWN: [&str; 16] = [
     "tolerance_seconds",
     "url",
@@ -39,7 +42,10 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Settings>
     let sent = node.object(&KNOWN, mistakes)?;
     let mut text = |name: &str| {
         sent.get(name)
-            .and_then(|node| node.line(MAX_TEXT, mistakes))
+            .and_then(|node| match node.value.as_str() {
+                Some("") if MAY_BE_EMPTY.contains(&name) => Some(""),
+                _ => node.line(MAX_TEXT, mistakes),
+            })
             .map(str::to_owned)
     };
     let mut settings = Settings {
@@ -50,14 +56,9 @@ pub(super) fn read(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Settings>
         signed: text("signed"),
         timestamp_header: text("timestamp_header"),
         items: text("items"),
+        prefix: text("prefix"),
         ..Settings::default()
     };
-    settings.prefix = sent
-        .get("prefix")
-        .and_then(|node| match node.value.as_str() {
-            Some("") => Some(String::new()),
-            _ => node.line(MAX_TEXT, mistakes).map(str::to_owned),
-        });
     settings.tolerance_seconds = sent.get("tolerance_seconds").and_then(|node| {
         if node.is_null() {
             Some(None)
@@ -171,7 +172,7 @@ mod tests {
                 "encoding": "base64", "prefix": "sha512=", "signed": "{timestamp}.{body}",
                 "timestamp_header": "x-time", "timestamp_unit": "ms", "event_id": ["/a", "header:X-Id"],
                 "event_name": "/event", "items": "/data", "answer": {"status": 202, "body": "đã nhận"}}),
-            json!({"prefix": "", "scheme": "token", "algorithm": "sha1", "encoding": "hex", "timestamp_unit": "s"}),
+            json!({"prefix": "", "items": "", "scheme": "token", "algorithm": "sha1", "encoding": "hex", "timestamp_unit": "s"}),
         ] {
             let read = check(&settings).unwrap();
             assert_eq!(serde_json::to_value(&read).unwrap(), settings);
@@ -206,6 +207,8 @@ mod tests {
                 vec!["/url", "/header", "/app_id"],
             ),
             (json!({"header": ""}), vec!["/header"]),
+            (json!({"url": "", "signed": ""}), vec!["/url", "/signed"]),
+            (json!({"items": "/a\nb"}), vec!["/items"]),
             (json!({"prefix": 1}), vec!["/prefix"]),
             (json!({"access_key": "a\nb"}), vec!["/access_key"]),
             (json!({"scheme": "HMAC"}), vec!["/scheme"]),

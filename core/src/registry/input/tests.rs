@@ -106,7 +106,7 @@ fn the_least_takes_every_default() {
     assert_eq!(
         written.reveal,
         Reveal {
-            secret: true,
+            secrets: [true; 3],
             signing_secret: true
         }
     );
@@ -509,7 +509,7 @@ fn what_is_read_can_be_sent_back_whole() {
         for reveal in [
             Reveal::default(),
             Reveal {
-                secret: true,
+                secrets: [true; 3],
                 signing_secret: true,
             },
         ] {
@@ -598,13 +598,17 @@ fn a_new_secret_is_shown_and_an_old_one_may_stay_masked() {
         &json!({"secret": ["***cdef", "another-secret-16"]}),
     )
     .unwrap();
-    assert!(written.reveal.secret && !written.reveal.signing_secret);
+    let shown = Reveal {
+        secrets: [false, true, false],
+        signing_secret: false,
+    };
+    assert_eq!(written.reveal, shown);
     let texts: Vec<_> = written.webhook.secrets.iter().map(Secret::expose).collect();
     assert_eq!(texts, ["0123456789abcdef", "another-secret-16"]);
     // Dropping one again shows nothing.
     let written = update_of(&written.webhook, &json!({"secret": "***t-16"})).unwrap();
     assert_eq!(written.webhook.secrets[0].expose(), "another-secret-16");
-    assert!(!written.reveal.secret);
+    assert_eq!(written.reveal, Reveal::default());
 }
 
 #[test]
@@ -824,6 +828,9 @@ fn bank_hub_s_13_events_are_known_and_no_others() {
     let all = provider.about().events;
     assert_eq!(all.len(), 13);
     assert_eq!(events(json!(all)).unwrap(), all);
+    // As it is written on the wire.
+    let inactived = "BANK_ACCOUNT_INACTIVED";
+    assert_eq!(events(json!([inactived])).unwrap(), [inactived]);
     assert_eq!(events(json!(["*"])).unwrap(), ["*"]);
     assert_eq!(events(json!([])).unwrap(), [""; 0]);
     assert_eq!(events(Value::Null).unwrap(), [""; 0]);

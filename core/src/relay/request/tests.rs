@@ -37,6 +37,7 @@ fn webhook() -> Webhook {
         provider: "casso".into(),
         settings: Settings::default(),
         secrets: vec![],
+        has_generated_secret: false,
         destinations: vec![
             destination(1, "https://shop.example/hook"),
             destination(2, "https://books.example/in?tenant=7"),

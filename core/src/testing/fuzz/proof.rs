@@ -92,6 +92,11 @@ pub(super) fn prove(
         "custom" if settings.scheme != Some(Scheme::Hmac) => (token, false),
         "custom" => {
             let template = settings.signed.as_deref().unwrap_or("{body}");
+            let id = if has_the_time_as_id(settings) {
+                time
+            } else {
+                id
+            };
             let mut signed: Vec<&[u8]> = Vec::new();
             for piece in template.split_inclusive('}') {
                 let (text, name) = piece.split_once('{').unwrap_or((piece, ""));
@@ -119,6 +124,17 @@ pub(super) fn prove(
         fields,
         of_body,
     })
+}
+
+/// Whether `{id}`, which is the first header among the places of `event_id`, is the
+/// header with the time.
+fn has_the_time_as_id(settings: &Settings) -> bool {
+    let places = settings.event_id.iter().flat_map(|all| all.as_slice());
+    let mut headers = places.filter_map(|place| place.strip_prefix("header:"));
+    let time = settings.timestamp_header.as_deref().unwrap_or_default();
+    headers
+        .next()
+        .is_some_and(|name| name.trim().eq_ignore_ascii_case(time))
 }
 
 /// The URL that requests come to.
