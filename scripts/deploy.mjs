@@ -1,7 +1,11 @@
 // `npm run deploy`: builds and deploys to the account that wrangler is logged in
 // to. The KV namespace, named without an id in wrangler.toml, is created by the
-// first deploy; the Durable Objects come with the migration there. Arguments
-// after `--` go to `wrangler deploy`.
+// first deploy; the Durable Objects come with the migration there.
+//
+//   npm run deploy
+//   npm run deploy -- --dry-run               builds, and uploads nothing
+//
+// Arguments after `--` go to `wrangler deploy`: `npx wrangler deploy --help` names them all.
 
 import { build } from './build.mjs'
 import { capture, main, run, say } from './process.mjs'

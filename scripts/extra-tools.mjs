@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, copyFileSync } from 'node:fs'
 import path from 'node:path'
 import { Advice, ROOT, capture, run, say, which } from './process.mjs'
-import { CACHE, ensureAlone, needNetwork } from './tools.mjs'
+import { CACHE, download, ensureAlone, npm } from './tools.mjs'
 
 const CARGO_DENY = '0.20.2'
 const PYTHON_NEEDS = [3, 10]
@@ -23,12 +23,12 @@ export async function ensurePython(requirements) {
   const finished = path.join(TOOLS, `python-${digest(readFileSync(list), python.version)}`)
   const executable = path.join(finished, ...(WINDOWS ? ['Scripts', 'python.exe'] : ['bin', 'python']))
   if (existsSync(path.join(finished, '.whole'))) return executable
-  await needNetwork('pypi.org', 'Python packages')
   say('Installing Python packages (once) …')
   // Not renamed afterwards, unlike the others: a virtual environment knows where it is.
   rmSync(finished, { recursive: true, force: true })
   await run(python.program, ['-m', 'venv', finished], { toStderr: true })
-  await run(executable, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', list], { toStderr: true })
+  const words = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', list]
+  await download('the Python packages', 'pypi.org, or the index that pip is told', () => run(executable, words, { toStderr: true }))
   mkdirSync(path.join(finished, '.whole'))
   return executable
 }
@@ -52,15 +52,12 @@ export async function ensureNpmProject(folder) {
   const files = ['package.json', 'package-lock.json'].map((name) => path.join(ROOT, folder, name))
   const finished = path.join(TOOLS, `${path.basename(folder)}-${digest(...files.map((file) => readFileSync(file)))}`)
   if (existsSync(finished)) return finished
-  const npm = which('npm')
-  const registry = capture(npm, ['config', 'get', 'registry']).stdout.trim()
-  await needNetwork(URL.canParse(registry) ? new URL(registry).hostname : 'registry.npmjs.org', 'npm packages')
   say(`Installing what ${folder} needs (once) …`)
   const fresh = path.join(TOOLS, `.${path.basename(folder)}-${randomBytes(4).toString('hex')}`)
   mkdirSync(fresh, { recursive: true })
   try {
     for (const file of files) copyFileSync(file, path.join(fresh, path.basename(file)))
-    await run(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: fresh, toStderr: true })
+    await npm('ci', fresh)
     renameSync(fresh, finished)
   } catch (error) {
     // Another run may have been faster.

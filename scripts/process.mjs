@@ -2,7 +2,7 @@
 // script here needs. Nothing in this file knows about Rust or Cloudflare.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants, realpathSync, statSync } from 'node:fs'
+import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,15 +20,29 @@ export function say(line) {
   process.stderr.write(`${line}\n`)
 }
 
-/** Runs `body` when the module at `url` is the program, and not imported by one. */
+/**
+ * Runs `body` when the module at `url` is the program, and not imported by one. Asked for
+ * help, it says what stands at the head of its file instead.
+ */
 export async function main(url, body) {
-  if (!process.argv[1] || realpathSync(process.argv[1]) !== fileURLToPath(url)) return
+  const file = fileURLToPath(url)
+  if (!process.argv[1] || realpathSync(process.argv[1]) !== file) return
+  if (process.argv.slice(2).some((arg) => arg === '--help' || arg === '-h')) {
+    process.stdout.write(headOf(file))
+    return
+  }
   try {
     await body()
   } catch (error) {
     say(error instanceof Advice ? `tram: ${error.message}` : `tram: ${error?.stack ?? error}`)
     process.exit(1)
   }
+}
+
+/** The comment that a file begins with. */
+function headOf(file) {
+  const [comment] = /^(\/\/.*\n)+/.exec(readFileSync(file, 'utf8').replaceAll('\r\n', '\n'))
+  return comment.replaceAll(/^\/\/ ?/gm, '')
 }
 
 /** The path of an executable on PATH, or null. */

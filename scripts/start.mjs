@@ -1,14 +1,20 @@
 // `npm start`: from a fresh clone to a station that answers. Installs, builds,
 // makes up a management token on the first start, and serves on
-// http://localhost:8787 with local state in .wrangler/state. Arguments after
-// `--` go to `wrangler dev`: npm start -- --port 9000 --var NAME:value
+// http://localhost:8787 with local state in .wrangler/state, until Ctrl-C.
+//
+//   npm start
+//   npm start -- --port 9000                  on another port
+//   npm start -- --persist-to DIR             with other state
+//   npm start -- --var NAME:value             with a variable, which beats .dev.vars
+//
+// Arguments after `--` go to `wrangler dev`: `npx wrangler dev --help` names them all.
 
 import { randomBytes } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { build } from './build.mjs'
 import { Advice, ROOT, connects, freePort, main, say, seconds } from './process.mjs'
-import { awaitStation, spawnWrangler, stopSignal, stopWrangler } from './station.mjs'
+import { STATE, awaitStation, spawnWrangler, stopSignal, stopWrangler } from './station.mjs'
 import { ensureTools } from './tools.mjs'
 
 const DEV_VARS = path.join(ROOT, '.dev.vars')
@@ -20,7 +26,9 @@ async function start(args) {
   const wroteVars = writeDevVars()
   const port = await choosePort(args)
   const url = addressOf(args, port)
-  const child = spawnWrangler(tools, [...without(args, '--port'), '--port', port], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const state = path.resolve(ROOT, option(args, '--persist-to') ?? STATE)
+  const rest = without(without(args, '--port'), '--persist-to')
+  const child = spawnWrangler(tools, [...rest, '--port', port], { state, stdio: ['ignore', 'inherit', 'inherit'] })
 
   // Ctrl-C reaches wrangler too; either way wait until it has ended everything.
   const signal = stopSignal()
@@ -56,7 +64,8 @@ async function choosePort(args) {
   if (wanted === '0') return String(await freePort())
   if (!/^\d+$/.test(wanted)) throw new Advice(`--port takes a number, not ${wanted}`)
   if (await connects('localhost', Number(wanted), 1000)) {
-    throw new Advice(`port ${wanted} is taken, perhaps by another station: stop it, or choose one: npm start -- --port ${Number(wanted) + 1}`)
+    const other = `npm start -- --port ${Number(wanted) + 1}`
+    throw new Advice(`port ${wanted} is taken: stop who has it, or choose another: ${other}; beside another station with state of its own: ${other} --persist-to .wrangler/second`)
   }
   return wanted
 }

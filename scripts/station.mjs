@@ -13,15 +13,21 @@ import path from 'node:path'
 import util from 'node:util'
 import { build } from './build.mjs'
 import { Advice, ROOT, freePort, main, sleep } from './process.mjs'
+import { IN_USE, VARIABLE } from './state-lock.mjs'
 import './tether.mjs'
 import { ensureTools } from './tools.mjs'
 
-const TETHER = new URL('tether.mjs', import.meta.url).href
+/** What wrangler's processes load before its own code. SQLite in Node.js says that it is an experiment. */
+const BEFORE = ['--disable-warning=ExperimentalWarning', ...['tether.mjs', 'state-lock.mjs'].flatMap((name) => ['--import', new URL(name, import.meta.url).href])]
 
-/** Starts `wrangler dev` with these arguments; see `stopWrangler`. */
-export function spawnWrangler({ env, node, wrangler }, args, { stdio, extraEnv = {} }) {
+/** Where a station's state lies, unless it is told another place. */
+export const STATE = path.join(ROOT, '.wrangler', 'state')
+
+/** Starts `wrangler dev` with these arguments on this folder of state; see `stopWrangler`. */
+export function spawnWrangler({ env, node, wrangler }, args, { state, stdio, extraEnv = {} }) {
   const quiet = ['--inspector-port', '0', '--show-interactive-dev-session=false']
-  return spawn(node, ['--import', TETHER, wrangler, 'dev', ...quiet, ...args], { cwd: ROOT, env: { ...env, ...extraEnv }, stdio })
+  const words = [...BEFORE, wrangler, 'dev', ...quiet, '--persist-to', state, ...args]
+  return spawn(node, words, { cwd: ROOT, env: { ...env, [VARIABLE]: state, ...extraEnv }, stdio })
 }
 
 /** Asks wrangler to end, and insists after some seconds. */
@@ -39,6 +45,7 @@ export async function awaitStation(url, child, { signal, milliseconds = 60_000 }
   const limit = Date.now() + milliseconds
   while (Date.now() < limit) {
     if (signal?.aborted) throw new Advice('interrupted')
+    if (child.exitCode === IN_USE) throw new Advice(IN_USE_ADVICE)
     if (ended(child)) throw new Advice('wrangler ended before the station answered; see above')
     const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2000) }).catch(() => null)
     if (answer) {
@@ -49,6 +56,9 @@ export async function awaitStation(url, child, { signal, milliseconds = 60_000 }
   }
   throw new Advice(`the station did not answer at ${url} within ${milliseconds / 1000} s`)
 }
+
+const IN_USE_ADVICE =
+  'another station runs on this state, and two on one would send everything twice: stop that one, or give this one a folder and a port of its own: npm start -- --persist-to .wrangler/second --port 8788'
 
 const ended = (child) => child.exitCode !== null || child.signalCode !== null
 
@@ -66,8 +76,9 @@ export async function startStation({ vars = {}, port, persist, signal } = {}) {
   writeFileSync(envFile, Object.entries(vars).map(envLine).join(''), { mode: 0o600 })
   const listen = String(port ?? (await freePort()))
   const url = `http://127.0.0.1:${listen}`
-  const args = ['--ip', '127.0.0.1', '--port', listen, '--persist-to', state, '--env-file', envFile]
+  const args = ['--ip', '127.0.0.1', '--port', listen, '--env-file', envFile]
   const child = spawnWrangler(found, args, {
+    state: path.resolve(ROOT, state),
     stdio: ['ignore', 'pipe', 'pipe'],
     // Unknown to the other stations of this machine, and without log files.
     extraEnv: { WRANGLER_REGISTRY_PATH: path.join(folder, 'registry'), WRANGLER_WRITE_LOGS: 'false' },

@@ -7,12 +7,13 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { Advice, ROOT, capture, connects, main, run, say, which } from './process.mjs'
+import { Advice, ROOT, capture, main, run, say, which } from './process.mjs'
 
 const WORKER_BUILD = '0.8.7'
 const CARGO_FUZZ = '0.13.2'
 const WASM_TARGET = 'wasm32-unknown-unknown'
-const WRANGLER_NEEDS = [22, 12]
+/** Wrangler itself is content with 22.12; scripts/state-lock.mjs needs SQLite in Node.js. */
+const WRANGLER_NEEDS = [22, 13]
 const EXE = process.platform === 'win32' ? '.exe' : ''
 
 /** Where what is installed once for all projects lies. */
@@ -108,24 +109,47 @@ async function ensureToolchain(env) {
   const { status, stdout } = capture('rustup', ['component', 'list', '--installed', '--toolchain', channel], { env })
   const has = (name) => new RegExp(`^${name}(-|$)`, 'm').test(stdout)
   if (status === 0 && has(`rust-std-${WASM_TARGET}`) && ['cargo', 'rustc', 'clippy', 'rustfmt'].every(has)) return
-  await needNetwork('static.rust-lang.org', 'the Rust toolchain')
   say(`Installing Rust ${channel} with the ${WASM_TARGET} target …`)
-  await run('rustup', ['toolchain', 'install', channel, '--no-self-update', '--profile', 'minimal', '-c', 'clippy', '-c', 'rustfmt', '-t', WASM_TARGET], { env, toStderr: true })
+  const words = ['toolchain', 'install', channel, '--no-self-update', '--profile', 'minimal', '-c', 'clippy', '-c', 'rustfmt', '-t', WASM_TARGET]
+  await download('the Rust toolchain', 'static.rust-lang.org, or where RUSTUP_DIST_SERVER says', () => run('rustup', words, { env, toStderr: true }))
 }
 
 async function ensurePackages() {
   const stamp = path.join(MODULES, '.tram-installed')
   const wanted = packagesHash()
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
-  const npm = which('npm')
-  const registry = capture(npm, ['config', 'get', 'registry']).stdout.trim()
-  await needNetwork(URL.canParse(registry) ? new URL(registry).hostname : 'registry.npmjs.org', 'npm packages')
   say('Installing npm packages …')
-  // Not `npm ci`: it refuses a lock made on another system for the optional
-  // packages of this one. That wrangler wants a newer Node.js is met below.
-  await run(npm, ['install', '--no-audit', '--no-fund', '--loglevel=error'], { toStderr: true })
-  // npm may have written the lock anew.
-  writeFileSync(stamp, packagesHash())
+  // That wrangler wants a newer Node.js is met below.
+  await npm('install', ROOT)
+  writeFileSync(stamp, wanted)
+}
+
+/**
+ * `npm ci`, or `npm install` of what a lock says, in this folder. The lock stays as it is:
+ * `--no-save` is what keeps `npm install` from writing it anew, in the manner of whichever
+ * npm there is.
+ */
+export async function npm(command, folder) {
+  const program = which('npm')
+  const registry = capture(program, ['config', 'get', 'registry'], { cwd: folder }).stdout.trim()
+  // npm alone tries for more than a minute before it admits that there is no network.
+  const patience = ['--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=3000']
+  const words = [command, ...(command === 'install' ? ['--no-save'] : []), '--no-audit', '--no-fund', '--loglevel=error', ...patience]
+  await download('the npm packages', registry, () => run(program, words, { cwd: folder, toStderr: true }))
+}
+
+/**
+ * Runs what downloads something. Nobody is asked beforehand whether he can be reached: only
+ * the installer knows which registry, mirror or proxy this machine is told to use.
+ */
+export async function download(what, from, install) {
+  try {
+    await install()
+  } catch (error) {
+    if (!(error instanceof Advice)) throw error
+    const how = 'connect this machine, or set HTTPS_PROXY, and start again'
+    throw new Advice(`${what} could not be installed; the reason stands above. They are downloaded once, from ${from}: if it cannot be reached, ${how}`)
+  }
 }
 
 function packagesHash() {
@@ -172,17 +196,16 @@ async function ensureCompiled(crate, version, program, env, scrap = SCRAP) {
   const finished = path.join(folder, `${crate}-${version}`)
   const executable = path.join(finished, 'bin', program + EXE)
   if (existsSync(executable)) return executable
-  await needNetwork('index.crates.io', crate)
   say(`Compiling ${crate} ${version} (once, some minutes) …`)
   // Into a folder of its own, then renamed: an interrupted install never looks whole.
   const fresh = path.join(folder, `.${crate}-${version}-${randomBytes(4).toString('hex')}`)
   mkdirSync(fresh, { recursive: true })
   try {
-    await run('cargo', ['install', '--locked', ...(process.stderr.isTTY ? [] : ['--quiet']), '--root', fresh, '--version', version, '--bin', program, crate], {
-      toStderr: true,
-      // The two programs share dependencies and run for seconds: fast to compile beats fast to run.
-      env: { ...env, CARGO_TARGET_DIR: scrap, CARGO_PROFILE_RELEASE_OPT_LEVEL: '1', CARGO_PROFILE_RELEASE_LTO: 'off' },
-    })
+    const words = ['install', '--locked', ...(process.stderr.isTTY ? [] : ['--quiet']), '--root', fresh, '--version', version, '--bin', program, crate]
+    // The two programs share dependencies and run for seconds: fast to compile beats fast to run.
+    const compiling = { ...env, CARGO_TARGET_DIR: scrap, CARGO_PROFILE_RELEASE_OPT_LEVEL: '1', CARGO_PROFILE_RELEASE_LTO: 'off' }
+    const from = 'crates.io, or the source that takes its place in the configuration of cargo'
+    await download(`${crate} and its crates`, from, () => run('cargo', words, { toStderr: true, env: compiling }))
     rmSync(finished, { recursive: true, force: true })
     renameSync(fresh, finished)
   } catch (error) {
@@ -192,17 +215,6 @@ async function ensureCompiled(crate, version, program, env, scrap = SCRAP) {
     rmSync(fresh, { recursive: true, force: true })
   }
   return executable
-}
-
-/** npm alone tries for minutes before it admits that there is no network: look first. */
-export async function needNetwork(host, what) {
-  // Behind a proxy or a mirror a direct connection proves nothing.
-  const indirect = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY', 'npm_config_https_proxy', 'npm_config_proxy', 'RUSTUP_DIST_SERVER', 'CARGO_HTTP_PROXY']
-  if (indirect.some((name) => process.env[name])) return
-  const config = path.join(process.env.CARGO_HOME || path.join(os.homedir(), '.cargo'), 'config.toml')
-  if (existsSync(config) && /replace-with|proxy/.test(readFileSync(config, 'utf8'))) return
-  if (await connects(host, 443)) return
-  throw new Advice(`no network: ${host} cannot be reached, and ${what} must be downloaded once; connect this machine (or set HTTPS_PROXY) and start again`)
 }
 
 await main(import.meta.url, async () => {

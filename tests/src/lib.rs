@@ -40,7 +40,7 @@ pub use gate::Gate;
 pub use openapi::{description, methods};
 pub use origin::{Origin, Received};
 pub use pasting::{is_there, paste, shell_blocks};
-pub use project::script;
+pub use project::{node, root as project_root, script};
 pub use reply::Reply;
 pub use sender::{github_signature, hex, hmac_sha256, now, sepay_signature, standard_webhooks};
 pub use signature::{assert_signed, is_signed_by};

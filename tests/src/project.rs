@@ -16,7 +16,8 @@ use std::{
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 /// The Node.js that wrangler runs on.
-pub(crate) fn node() -> PathBuf {
+#[must_use]
+pub fn node() -> PathBuf {
     from_environment("TRAM_NODE", "node_modules/.bin/node")
 }
 
@@ -417,7 +418,9 @@ fn from_environment(name: &str, default: &str) -> PathBuf {
     env::var_os(name).map_or_else(|| root().join(default), PathBuf::from)
 }
 
-fn root() -> &'static Path {
+/// The project's folder.
+#[must_use]
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("tests/ stands in the project")

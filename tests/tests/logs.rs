@@ -177,4 +177,7 @@ fn the_platform_is_told_to_keep_these_lines_and_none_of_its_own() {
     assert_eq!(logs["enabled"].as_bool(), Some(true));
     assert_eq!(logs["invocation_logs"].as_bool(), Some(false));
     assert_eq!(logs["head_sampling_rate"].as_integer(), Some(1));
+    // Spans hold URLs and the values of SQL: off, whatever a later date turns on.
+    assert_eq!(observability["traces"]["enabled"].as_bool(), Some(false));
+    assert_eq!(observability["redact_query_string"].as_bool(), Some(true));
 }
