@@ -8,8 +8,7 @@
 use crate::{clock, join, kv::Kv, log, objects};
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use tram_core::{
-    allowance::{Allowance, BEFORE_REFUSING, FOR_UNKNOWN_IDS},
-    few::Few,
+    config_cache::{self, ConfigCache},
     ids::WebhookId,
     messages::{RegistryReply, RegistryRequest},
     own_json,
@@ -18,14 +17,11 @@ use tram_core::{
 };
 use worker::{Context, Env};
 
-/// How long this isolate believes what it knows.
-const MEMORY_TTL: Duration = Duration::from_secs(60);
-/// How many webhooks this isolate keeps in mind.
-const MEMORY_SIZE: usize = 1_000;
 /// How long KV keeps a configuration.
 const KV_TTL_SECONDS: u32 = 86_400;
 /// How long KV may take to say what it knows.
 const KV_PATIENCE: Duration = Duration::from_millis(250);
+
 /// A configuration and how it was come by.
 #[derive(Clone)]
 pub(crate) struct Known {
@@ -33,7 +29,7 @@ pub(crate) struct Known {
     pub(crate) webhook: Rc<Webhook>,
     /// It comes from the Registry, just now.
     pub(crate) fresh: bool,
-    /// The Registry or a Mailbox has confirmed it within [`MEMORY_TTL`].
+    /// The Registry or a Mailbox has confirmed it within the last minute.
     pub(crate) confirmed: bool,
 }
 
@@ -49,66 +45,40 @@ pub(crate) enum Found {
     AskedEnough,
 }
 
-struct Remembered {
-    /// `None`: no such webhook. Ids are random and never given twice, so that this
-    /// stays true.
-    webhook: Option<Rc<Webhook>>,
-    at: Timestamp,
-    /// When the Registry or a Mailbox last said that this is the configuration.
-    confirmed_at: Option<Timestamp>,
-    before_refusing: Allowance,
-}
-
-impl Remembered {
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        now.since(self.at) < MEMORY_TTL
-    }
-}
-
-struct Memory {
-    webhooks: Few<WebhookId, Remembered>,
-    for_unknown_ids: Allowance,
-}
-
 thread_local! {
-    static MEMORY: RefCell<Memory> = RefCell::new(Memory {
-        webhooks: Few::default(),
-        for_unknown_ids: Allowance::new(FOR_UNKNOWN_IDS, clock::now()),
-    });
+    static MEMORY: RefCell<ConfigCache> = RefCell::new(ConfigCache::new(clock::now()));
 }
 
 /// The configuration in this isolate's memory, while it is believed.
 pub(crate) fn at_hand(id: &WebhookId, now: Timestamp) -> Option<Known> {
-    MEMORY.with_borrow(|memory| {
-        let known = memory.webhooks.get(id)?;
-        Some(Known {
-            webhook: known.webhook.clone().filter(|_| known.is_fresh(now))?,
+    match MEMORY.with_borrow_mut(|memory| memory.look(id, now)) {
+        config_cache::Known::Fresh { webhook, confirmed } => Some(Known {
+            webhook,
             fresh: false,
-            confirmed: known
-                .confirmed_at
-                .is_some_and(|at| now.since(at) < MEMORY_TTL),
-        })
-    })
+            confirmed,
+        }),
+        _ => None,
+    }
 }
 
 /// The configuration from wherever it is nearest.
 pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found {
     let now = clock::now();
-    if let Some(known) = at_hand(id, now) {
-        return Found::Known(known);
-    }
-    let old = MEMORY.with_borrow(|memory| {
-        let known = memory.webhooks.get(id)?;
-        Some(known.webhook.clone())
-    });
-    let old = match old {
-        Some(None) => return Found::Unknown,
-        Some(old) => old,
-        None => None,
+    let old = match MEMORY.with_borrow_mut(|memory| memory.look(id, now)) {
+        config_cache::Known::Fresh { webhook, confirmed } => {
+            return Found::Known(Known {
+                webhook,
+                fresh: false,
+                confirmed,
+            });
+        }
+        config_cache::Known::Nobody => return Found::Unknown,
+        config_cache::Known::Old(webhook) => Some(webhook),
+        config_cache::Known::Nothing => None,
     };
     if let Some(webhook) = from_kv(env, id).await {
         let webhook = Rc::new(webhook);
-        remember(*id, Some(webhook.clone()), false);
+        remember(webhook.clone(), false);
         return Found::Known(Known {
             webhook,
             fresh: false,
@@ -127,7 +97,7 @@ pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found 
             found => found,
         };
     }
-    if MEMORY.with_borrow_mut(|memory| memory.for_unknown_ids.take(now)) {
+    if MEMORY.with_borrow_mut(|memory| memory.may_ask_for_unknown(now)) {
         load(env, context, id).await
     } else {
         Found::Unavailable
@@ -137,11 +107,7 @@ pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found 
 /// The configuration from the Registry before a refusal, at a bounded rate.
 pub(crate) async fn before_refusing(env: &Env, context: &Context, id: &WebhookId) -> Found {
     let now = clock::now();
-    let may = MEMORY.with_borrow_mut(|memory| {
-        let known = memory.webhooks.get_mut(id);
-        known.is_none_or(|known| known.before_refusing.take(now))
-    });
-    if may {
+    if MEMORY.with_borrow_mut(|memory| memory.may_ask_before_refusing(id, now)) {
         load(env, context, id).await
     } else {
         Found::AskedEnough
@@ -165,18 +131,12 @@ async fn ask(env: &Env, context: &Context, id: &WebhookId, request: &RegistryReq
             // Forgeries make it ask again and again: what it knew is not written again.
             // What is old may have left KV in the meantime.
             let now = clock::now();
-            let known = MEMORY.with_borrow(|memory| {
-                let known = memory
-                    .webhooks
-                    .get(id)
-                    .filter(|known| known.is_fresh(now))?;
-                Some(known.webhook.as_ref()?.version)
-            });
+            let known = MEMORY.with_borrow(|memory| memory.version(id, now));
             if known != Some(webhook.version) {
                 to_kv(env, context, &webhook);
             }
             let webhook = Rc::new(*webhook);
-            remember(*id, Some(webhook.clone()), true);
+            remember(webhook.clone(), true);
             Found::Known(Known {
                 webhook,
                 fresh: true,
@@ -184,7 +144,7 @@ async fn ask(env: &Env, context: &Context, id: &WebhookId, request: &RegistryReq
             })
         }
         Ok(RegistryReply::NotFound) => {
-            remember(*id, None, true);
+            MEMORY.with_borrow_mut(|memory| memory.remember_nobody(*id));
             Found::Unknown
         }
         Ok(_) => Found::Unavailable,
@@ -198,37 +158,12 @@ async fn ask(env: &Env, context: &Context, id: &WebhookId, request: &RegistryReq
 /// A Mailbox has taken events that were proven with this version.
 pub(crate) fn confirmed(webhook: &Webhook) {
     let now = clock::now();
-    MEMORY.with_borrow_mut(|memory| {
-        if let Some(known) = memory.webhooks.get_mut(&webhook.id)
-            && known
-                .webhook
-                .as_ref()
-                .is_some_and(|known| known.version == webhook.version)
-        {
-            known.confirmed_at = Some(now);
-        }
-    });
+    MEMORY.with_borrow_mut(|memory| memory.confirm(&webhook.id, webhook.version, now));
 }
 
-fn remember(id: WebhookId, webhook: Option<Rc<Webhook>>, confirmed: bool) {
-    let at = clock::now();
-    MEMORY.with_borrow_mut(|memory| {
-        let known = memory.webhooks.remove(&id);
-        if known.is_none() && memory.webhooks.len() >= MEMORY_SIZE {
-            memory.webhooks = Few::default();
-        }
-        let before_refusing = known.map_or_else(
-            || Allowance::new(BEFORE_REFUSING, at),
-            |known| known.before_refusing,
-        );
-        let remembered = Remembered {
-            webhook,
-            at,
-            confirmed_at: confirmed.then_some(at),
-            before_refusing,
-        };
-        memory.webhooks.insert(id, remembered);
-    });
+fn remember(webhook: Rc<Webhook>, confirmed: bool) {
+    let now = clock::now();
+    MEMORY.with_borrow_mut(|memory| memory.remember(webhook, confirmed, now));
 }
 
 fn kv_key(id: &WebhookId) -> String {
@@ -257,7 +192,7 @@ fn to_kv(env: &Env, context: &Context, webhook: &Webhook) {
 
 /// Takes a deleted webhook's configuration, secrets and all, out of the caches.
 pub(crate) fn forget(env: &Env, context: &Context, id: &WebhookId) {
-    remember(*id, None, true);
+    MEMORY.with_borrow_mut(|memory| memory.remember_nobody(*id));
     let Some(kv) = Kv::of(env) else { return };
     let key = kv_key(id);
     join::aside(context, async move {
@@ -272,5 +207,5 @@ pub(crate) fn forget(env: &Env, context: &Context, id: &WebhookId) {
 /// Puts a change into the caches at once; others learn of it from the Mailbox.
 pub(crate) fn changed(env: &Env, context: &Context, webhook: &Webhook) {
     to_kv(env, context, webhook);
-    remember(webhook.id, Some(Rc::new(webhook.clone())), true);
+    remember(Rc::new(webhook.clone()), true);
 }

@@ -5,10 +5,10 @@
 //! only costs a call to the Mailbox.
 
 use crate::{clock, join, kv::Kv, log};
-use std::{cell::RefCell, time::Duration};
+use lru::LruCache;
+use std::{cell::RefCell, num::NonZeroUsize, time::Duration};
 use tram_core::{
     event::{DedupeKey, NewEvent},
-    few::Few,
     ids::WebhookId,
     mailbox::recent_tests::RecentTests,
     time::{MINUTE, Timestamp},
@@ -19,19 +19,24 @@ use worker::{Context, Env};
 /// How long a glance may hold up a request while repeats are coming.
 const PATIENCE: Duration = Duration::from_millis(25);
 /// How many webhooks with repeats are kept in mind.
-const REMEMBERED: usize = 1_000;
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+/// Seconds that KV keeps anything at least: what is to go earlier is not put there.
+const SHORTEST_TTL: u32 = 60;
 
 thread_local! {
     /// Webhooks whose Mailbox lately said "duplicate", and until when that counts.
-    static REPEATS: RefCell<Few<WebhookId, Timestamp>> = RefCell::default();
+    static REPEATS: RefCell<LruCache<WebhookId, Timestamp>> =
+        RefCell::new(LruCache::new(REMEMBERED));
     /// Test calls that this isolate has lately put into their Mailbox.
     static TESTS: RefCell<RecentTests> = const { RefCell::new(RecentTests::new()) };
 }
 
-/// What is behind a marker: the hash of the body. One with another body is a
-/// conflict, which is for the Mailbox to note.
-fn value(event: &NewEvent) -> String {
-    hex(&event.body_sha256)
+/// What is behind a marker: the hash of the body, as one with another body is a
+/// conflict, which is for the Mailbox to note; and how long the Mailbox remembers, as a
+/// marker of a longer memory than today's outlives it.
+fn value(webhook: &Webhook, event: &NewEvent) -> String {
+    let days = webhook.dedupe_days.to_string();
+    [&hex(&event.body_sha256), "/", &days].concat()
 }
 
 fn marker(key: &DedupeKey) -> String {
@@ -60,24 +65,24 @@ fn hex(bytes: &[u8]) -> String {
 /// Whether this isolate has lately seen repeats for the webhook.
 pub(crate) fn repeats_coming(webhook: &WebhookId) -> bool {
     let now = clock::now();
-    REPEATS.with_borrow(|repeats| repeats.get(webhook).is_some_and(|until| now < *until))
+    REPEATS.with_borrow(|repeats| repeats.peek(webhook).is_some_and(|until| now < *until))
 }
 
 /// Whether there is a marker; returns only if so, or when KV has said no.
-async fn look(env: &Env, event: &NewEvent) -> bool {
+async fn look(env: &Env, webhook: &Webhook, event: &NewEvent) -> bool {
     let Some(kv) = Kv::of(env) else { return false };
     let found = kv.get(&marker(&event.key)).await;
-    found.is_some_and(|found| found == value(event))
+    found.is_some_and(|found| found == value(webhook, event))
 }
 
 /// Where to look for an event, and what stands there when it was seen and delivered.
-pub(crate) fn at(event: &NewEvent) -> (String, String) {
-    (marker(&event.key), value(event))
+pub(crate) fn at(webhook: &Webhook, event: &NewEvent) -> (String, String) {
+    (marker(&event.key), value(webhook, event))
 }
 
 /// [`look`], within the patience there is for it.
-pub(crate) async fn look_briefly(env: &Env, event: &NewEvent) -> bool {
-    clock::within(PATIENCE, look(env, event))
+pub(crate) async fn look_briefly(env: &Env, webhook: &Webhook, event: &NewEvent) -> bool {
+    clock::within(PATIENCE, look(env, webhook, event))
         .await
         .unwrap_or(false)
 }
@@ -102,18 +107,25 @@ pub(crate) fn told(events: &[NewEvent]) {
     });
 }
 
-/// Remembers that the Mailbox knows this event as delivered.
-pub(crate) fn seen(env: &Env, context: &Context, webhook: &Webhook, event: &NewEvent) {
-    let until = clock::now().plus(MINUTE);
-    REPEATS.with_borrow_mut(|repeats| {
-        if repeats.len() >= REMEMBERED {
-            *repeats = Few::default();
-        }
-        repeats.insert(webhook.id, until);
-    });
+/// Remembers that the Mailbox knows this event as delivered, and until when.
+pub(crate) fn seen(
+    env: &Env,
+    context: &Context,
+    webhook: &Webhook,
+    event: &NewEvent,
+    known_until: Timestamp,
+) {
+    let now = clock::now();
+    REPEATS.with_borrow_mut(|repeats| repeats.put(webhook.id, now.plus(MINUTE)));
+    let left = known_until.since(now).as_secs();
+    let Some(ttl) = u32::try_from(left)
+        .ok()
+        .filter(|left| *left >= SHORTEST_TTL)
+    else {
+        return;
+    };
     let Some(kv) = Kv::of(env) else { return };
-    let (name, value) = (marker(&event.key), value(event));
-    let ttl = webhook.dedupe_days.saturating_mul(86_400);
+    let (name, value) = (marker(&event.key), value(webhook, event));
     join::aside(context, async move {
         kv.put(&name, &value, ttl).await;
     });

@@ -3,7 +3,8 @@
 //! needed here into the wasm.
 
 use crate::{body::Body, thrown::Thrown};
-use std::cell::RefCell;
+use lru::LruCache;
+use std::{cell::RefCell, num::NonZeroUsize};
 use tram_core::{few::Few, headers::Headers, request_url::RequestUrl, time::Timestamp};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::web_sys;
@@ -73,12 +74,12 @@ impl Head {
 }
 
 /// How many answers are known by their heads.
-const MOST_ALIKE: usize = 100;
+const MOST_ALIKE: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 /// Longer bodies are not kept for another answer.
 const LONGEST_KEPT: usize = 1024;
 
 thread_local! {
-    static ALIKE: RefCell<Few<String, Alike>> = RefCell::default();
+    static ALIKE: RefCell<LruCache<String, Alike>> = RefCell::new(LruCache::new(MOST_ALIKE));
     static SAME: RefCell<Few<&'static str, Alike>> = RefCell::default();
 }
 
@@ -160,13 +161,12 @@ impl Response {
         let head = self.head();
         let own = lines(self.own.iter());
         ALIKE.with_borrow_mut(|alike| {
-            let known = alike.remove(&head);
-            let mut known = known.map_or_else(|| Alike::new(&head), Ok)?;
-            let answer = known.answer(&own, self.body);
-            if alike.len() >= MOST_ALIKE {
-                *alike = Few::default();
+            if let Some(known) = alike.get_mut(&head) {
+                return known.answer(&own, self.body);
             }
-            alike.insert(head, known);
+            let mut first = Alike::new(&head)?;
+            let answer = first.answer(&own, self.body);
+            alike.put(head, first);
             answer
         })
     }

@@ -62,8 +62,8 @@ async function gather(env, name, bytes) {
   if (bytes.length > LARGE) return alone();
   let line = lines.get(name);
   if (!line) {
-    // What is under way and is forgotten here comes to its end all the same.
-    if (lines.size >= LINES) lines.clear();
+    // The oldest goes: what is under way and is forgotten here comes to its end all the same.
+    if (lines.size >= LINES) lines.delete(lines.keys().next().value);
     // Until when each place is taken; who waits; how long the last shared request took.
     lines.set(name, (line = { name, places: Array(UNDER_WAY).fill(0), waiting: [], took: 8 }));
   }

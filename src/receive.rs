@@ -198,7 +198,10 @@ impl Receiver<'_> {
                     precheck(&known, seen)?;
                 }
                 Err(NotTaken::Seen) => {
-                    let taken = vec![Taken::Duplicate { delivered: true }];
+                    let taken = vec![Taken::Duplicate {
+                        delivered: true,
+                        known_until: None,
+                    }];
                     return Ok(Done { intake, taken });
                 }
                 Err(NotTaken::Unavailable(why)) => {
@@ -297,7 +300,7 @@ impl Receiver<'_> {
         // Before the call only while repeats are coming; else beside it: then it may
         // answer first, but never delays the call.
         let first = known.confirmed && glance::repeats_coming(&webhook.id);
-        if first && glance::look_briefly(self.env, event).await {
+        if first && glance::look_briefly(self.env, webhook, event).await {
             return Err(NotTaken::Seen);
         }
         self.store_alone(webhook, inbound, event, known.confirmed && !first)
@@ -318,8 +321,14 @@ impl Receiver<'_> {
         let taken = self
             .store_shard(webhook, inbound, shard, events, glances)
             .await?;
-        if let [Taken::Duplicate { delivered: true }] = taken.as_slice() {
-            glance::seen(self.env, self.context, webhook, event);
+        if let [
+            Taken::Duplicate {
+                delivered: true,
+                known_until: Some(until),
+            },
+        ] = taken.as_slice()
+        {
+            glance::seen(self.env, self.context, webhook, event, *until);
         }
         Ok(taken)
     }
@@ -372,7 +381,7 @@ impl Receiver<'_> {
             rounds::note(self.env, self.context, &self.id, shard);
         }
         let place = match accept.events.as_slice() {
-            [event] if glances => glance::at(event),
+            [event] if glances => glance::at(webhook, event),
             _ => Default::default(),
         };
         let mut glance = (place.0.as_str(), place.1.as_str());

@@ -4,6 +4,7 @@
 use crate::{
     clock, join, log,
     objects::{self, CallError},
+    rounds,
 };
 use std::{cell::RefCell, rc::Rc};
 use tram_core::{
@@ -55,6 +56,8 @@ pub(crate) fn keep(env: &Env, context: &Context, seen: Seen, problem: &Problem, 
     let Some(wait) = GATHERING.with_borrow_mut(|all| all.add(webhook.id, at, refused)) else {
         return;
     };
+    // What is kept there is pruned when its time comes.
+    rounds::note(env, context, &webhook.id, SHARD);
     let env = env.clone();
     join::aside(context, async move {
         if !wait.is_zero() {

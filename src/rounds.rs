@@ -3,16 +3,16 @@
 //! traffic, and what is over its time is pruned.
 
 use crate::{clock, join, log, objects};
-use std::cell::RefCell;
+use lru::LruCache;
+use std::{cell::RefCell, num::NonZeroUsize};
 use tram_core::{
-    few::Few,
     ids::WebhookId,
     messages::{RegistryReply, RegistryRequest},
 };
 use worker::{Context, Env};
 
 /// Shards that this isolate keeps in mind.
-const REMEMBERED: usize = 4_096;
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 /// One note an hour is enough: the round comes at its end.
 const HOUR_SECONDS: i64 = 3_600;
 /// After a note that failed the next is made so much later: a Registry that is slow is
@@ -21,7 +21,8 @@ const REST_SECONDS: i64 = 300;
 
 thread_local! {
     /// From when on (Unix seconds) a shard is to be noted again.
-    static NOTED: RefCell<Few<(WebhookId, u8), i64>> = RefCell::default();
+    static NOTED: RefCell<LruCache<(WebhookId, u8), i64>> =
+        RefCell::new(LruCache::new(REMEMBERED));
 }
 
 /// Notes that something comes to a shard, once an hour, beside the answer. The hours of
@@ -29,7 +30,7 @@ thread_local! {
 pub(crate) fn note(env: &Env, context: &Context, webhook: &WebhookId, shard: u8) {
     let now = clock::now().seconds();
     let key = (*webhook, shard);
-    let due = NOTED.with_borrow(|noted| noted.get(&key).is_none_or(|next| *next <= now));
+    let due = NOTED.with_borrow_mut(|noted| noted.get(&key).is_none_or(|next| *next <= now));
     if !due {
         return;
     }
@@ -60,12 +61,7 @@ pub(crate) fn note(env: &Env, context: &Context, webhook: &WebhookId, shard: u8)
 }
 
 fn remember(key: (WebhookId, u8), next: i64) {
-    NOTED.with_borrow_mut(|noted| {
-        if noted.len() >= REMEMBERED && !noted.has(&key) {
-            *noted = Few::default();
-        }
-        noted.insert(key, next);
-    });
+    NOTED.with_borrow_mut(|noted| noted.put(key, next));
 }
 
 /// Has the Registry visit all that is to be visited.

@@ -3,21 +3,22 @@
 //! dying isolate still holds is lost.
 
 use crate::{join, log, objects, refusals::SHARD};
-use std::{cell::RefCell, time::Duration};
-use tram_core::{
-    few::Few, ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest, time::Timestamp,
-};
+use lru::LruCache;
+use std::{cell::RefCell, num::NonZeroUsize, time::Duration};
+use tram_core::{ids::WebhookId, mailbox::stats::Tally, messages::MailboxRequest, time::Timestamp};
 use worker::{Context, Delay, Env};
 
 /// How long is gathered before it is told: within the time that an isolate is left to
 /// finish what it has begun.
 const GATHERED: Duration = Duration::from_secs(20);
-/// Webhooks that are counted for at once.
-const COUNTED: usize = 1_000;
+/// Webhooks that are counted for at once. Of more, what was counted of the one that had
+/// nothing to count for longest is let go.
+const COUNTED: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 thread_local! {
     /// What was counted, and since when.
-    static TALLIES: RefCell<Few<WebhookId, (Tally, Timestamp)>> = RefCell::default();
+    static TALLIES: RefCell<LruCache<WebhookId, (Tally, Timestamp)>> =
+        RefCell::new(LruCache::new(COUNTED));
 }
 
 /// Counts, and sees to it that it is told.
@@ -28,17 +29,13 @@ pub(crate) fn add(env: &Env, context: &Context, webhook: WebhookId, tally: Tally
     let begins = TALLIES.with_borrow_mut(|tallies| {
         // One that was never told was cut off: it begins anew.
         let begun = |since: Timestamp| now.since(since) < GATHERED.saturating_mul(2);
-        let known = tallies
-            .get(&webhook)
-            .is_some_and(|(_, since)| begun(*since));
-        if !known && tallies.len() >= COUNTED {
-            return false;
-        }
-        let before = tallies.remove(&webhook);
-        let (mut sum, since) = before.unwrap_or((Tally::default(), now));
+        let (sum, since) = tallies.get_or_insert_mut(webhook, || (Tally::default(), now));
+        let begins = *sum == Tally::default() || !begun(*since);
         sum.add(tally);
-        tallies.insert(webhook, (sum, if known { since } else { now }));
-        !known
+        if begins {
+            *since = now;
+        }
+        begins
     });
     if !begins {
         return;
@@ -52,7 +49,7 @@ pub(crate) fn add(env: &Env, context: &Context, webhook: WebhookId, tally: Tally
 
 /// Tells what this isolate still holds back of a webhook.
 pub(crate) async fn flush(env: &Env, webhook: &WebhookId) {
-    let Some((tally, _)) = TALLIES.with_borrow_mut(|tallies| tallies.remove(webhook)) else {
+    let Some((tally, _)) = TALLIES.with_borrow_mut(|tallies| tallies.pop(webhook)) else {
         return;
     };
     if let Err(error) = objects::mailbox(env, webhook, SHARD, &MailboxRequest::Tally(tally)).await {
@@ -62,6 +59,7 @@ pub(crate) async fn flush(env: &Env, webhook: &WebhookId) {
 
 /// Tells all that this isolate holds back.
 pub(crate) async fn flush_all(env: &Env) {
-    let webhooks: Vec<WebhookId> = TALLIES.with_borrow(|tallies| tallies.keys().copied().collect());
+    let webhooks: Vec<WebhookId> =
+        TALLIES.with_borrow(|tallies| tallies.iter().map(|(id, _)| *id).collect());
     join::all(webhooks.iter().map(|webhook| flush(env, webhook))).await;
 }

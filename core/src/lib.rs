@@ -9,6 +9,7 @@ pub mod alert;
 pub mod allowance;
 mod base64;
 pub mod canonical_json;
+pub mod config_cache;
 pub mod cors;
 pub mod database;
 mod debug;

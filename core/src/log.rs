@@ -134,7 +134,10 @@ mod tests {
     fn an_inbound_request_is_one_line() {
         let (first, second) = (event_id(1), event_id(2));
         let taken = [
-            Taken::Duplicate { delivered: true },
+            Taken::Duplicate {
+                delivered: true,
+                known_until: None,
+            },
             Taken::New(first),
             Taken::Test(Some(second)),
             Taken::Test(None),

@@ -15,6 +15,7 @@ use crate::{
         view::EventQuery,
     },
     refusals::Refused,
+    time::Timestamp,
     webhook::Webhook,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -254,6 +255,11 @@ pub enum Taken {
         /// Every delivery of it has been taken and this is no conflict, so a marker
         /// in KV may answer further ones with the same body.
         delivered: bool,
+        /// Until when the Mailbox knows the event, by its configuration of today: a
+        /// marker must not outlive that. Said where `delivered` is; a Mailbox of an
+        /// earlier release never says it, and then there is no marker.
+        #[serde(default)]
+        known_until: Option<Timestamp>,
     },
 }
 
@@ -604,12 +610,15 @@ mod tests {
             to_bytes(&AcceptReply::Taken(vec![
                 Taken::New(id),
                 Taken::Test(None),
-                Taken::Duplicate { delivered: true },
+                Taken::Duplicate {
+                    delivered: true,
+                    known_until: Some(Timestamp::from_millis(5)),
+                },
             ])),
             json!({"Taken": [
                 {"New": spoken(&to_bytes(&id).unwrap())},
                 {"Test": null},
-                {"Duplicate": {"delivered": true}}
+                {"Duplicate": {"delivered": true, "known_until": 5}}
             ]}),
         );
         pinned(to_bytes(&MailboxReply::Queued(2)), json!({"Queued": 2}));

@@ -4,7 +4,7 @@
 use super::{Answer, Failed, Manager, event_id, unexpected};
 use crate::{answers, clock, glance, join, objects, tallies};
 use tram_core::{
-    ids::{Sequence, WebhookId},
+    ids::{EventId, Sequence, WebhookId},
     mailbox::{
         merge::{MOST_MAILBOXES, asked_at_once, events_json, merge, resend_body},
         metrics,
@@ -99,11 +99,7 @@ impl Manager<'_> {
     ) -> Answer {
         let id = event_id(id)?;
         query::none(self.query())?;
-        let webhook = match self.ask(&RegistryRequest::Load(id.webhook)).await? {
-            RegistryReply::Webhook { webhook, .. } => webhook,
-            RegistryReply::NotFound => return Err(Problem::event_not_found().into()),
-            other => return Err(unexpected(other)),
-        };
+        let webhook = self.webhook_of(id).await?;
         let question = question(id.sequence);
         let event = match objects::mailbox(self.env, &id.webhook, id.shard, &question).await? {
             MailboxReply::Event(event) => event,
@@ -118,10 +114,23 @@ impl Manager<'_> {
         Ok(answers::json_text(200, mask_event(&webhook, event)))
     }
 
+    /// The webhook of an event, when it has such a shard: an id that somebody made up must
+    /// not make an object, which an object's first call does.
+    async fn webhook_of(&self, id: EventId) -> Result<Webhook, Failed> {
+        match self.ask(&RegistryRequest::Load(id.webhook)).await? {
+            RegistryReply::Webhook { webhook, .. } if id.shard < webhook.shards => Ok(*webhook),
+            RegistryReply::Webhook { .. } | RegistryReply::NotFound => {
+                Err(Problem::event_not_found().into())
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
     pub(super) async fn resend(&mut self, id: &str) -> Answer {
         let id = event_id(id)?;
         query::none(self.query())?;
         let destination = resend_body(&self.bytes().await?)?;
+        self.webhook_of(id).await?;
         let request = MailboxRequest::Resend {
             sequence: id.sequence,
             destination,

@@ -7,7 +7,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tram_tests::{ADMIN_TOKEN, Answer, Origin, Station, casso, transaction};
+use tram_tests::{ADMIN_TOKEN, Answer, FakeKv, Origin, Station, casso, transaction};
 
 /// Requests on four threads, and what they cost.
 struct Flood<'a> {
@@ -146,8 +146,9 @@ fn requests_that_are_refused_are_gathered() {
             rows,
             seconds,
         } = *cost;
-        // Before it refuses it asks for news: ten at once and two a second.
-        assert!(registry_calls <= 10 + 2 * seconds, "{what}: {cost:?}");
+        // Before it refuses it asks for news: ten at once and two a second. And it notes
+        // once an hour that there is something to prune.
+        assert!(registry_calls <= 11 + 2 * seconds, "{what}: {cost:?}");
         // The first refusal at once, then what has gathered in ten seconds; the figures
         // every twenty. Of each webhook so far: what came before is told now.
         assert!(mailbox_calls <= 4 * (2 + seconds / 10), "{what}: {cost:?}");
@@ -205,6 +206,87 @@ fn whoever_has_no_token_reaches_no_object() {
         (0, 0, 0),
         "{cost:?}"
     );
+}
+
+#[test]
+fn ids_that_nobody_has_keep_no_webhook_from_being_known() {
+    let (kv, origin) = (FakeKv::start(), Origin::start());
+    let station = Station::builder().counting().kv_at(&kv).start();
+    let webhook = station.casso_webhook(&origin);
+    station
+        .post_casso(&webhook, casso(&[transaction(1)]))
+        .assert_taken("accepted");
+    let asked = || kv.calls_of("GET", &format!("webhook:{}", webhook.id)).len();
+    let before = asked();
+    // More than an isolate keeps of them; it asks KV for each, and so is its own witness.
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for worker in 0..4 {
+            let station = &station;
+            scope.spawn(move || {
+                for n in (worker..1_200).step_by(4) {
+                    let answer = station.post(&unknown(n), &[], "{}");
+                    assert!([404, 503].contains(&answer.status), "{}", answer.text());
+                }
+            });
+        }
+    });
+    assert!(kv.calls_of("GET", "webhook:").len() > 1_100);
+    station
+        .post_casso(&webhook, casso(&[transaction(2)]))
+        .assert_taken("accepted");
+    // What is known is believed for a minute, whoever asks for what else.
+    assert!(begun.elapsed().as_secs() < 55, "too slow to say anything");
+    assert_eq!(asked(), before);
+}
+
+#[test]
+fn ids_of_events_that_somebody_makes_up_make_no_object() {
+    let (station, origin) = (Station::start(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    let known = station.send_transaction(&webhook, 1);
+    let _ = station.wait_for_status(&known, "delivered");
+    // A digit of the webhook, or of the shard, that the id names.
+    let another = |id: &str, at: usize| {
+        let digit = if id.as_bytes()[at] == b'1' { "2" } else { "1" };
+        [&id[..at], digit, &id[at + 1..]].concat()
+    };
+    let made_up = [another(&known, 4 + 20), another(&known, 4 + 37)];
+    for made_up in made_up {
+        let path = format!("/events/{made_up}");
+        for (method, path) in [
+            ("GET", path.clone()),
+            ("DELETE", path.clone()),
+            ("POST", format!("{path}/resend")),
+            ("POST", format!("{path}/cancel")),
+        ] {
+            let answer = station.api(method, &path, None);
+            assert_eq!(answer.problem(404), "event_not_found", "{method} {path}");
+        }
+    }
+    let nobody = another(&webhook.id, 3 + 10);
+    for (method, path) in [
+        ("GET", format!("/webhooks/{nobody}/refusals")),
+        ("POST", format!("/webhooks/{nobody}/explain")),
+        ("POST", format!("/webhooks/{nobody}/test")),
+        ("POST", format!("/webhooks/{nobody}/rotate-secret")),
+        ("DELETE", format!("/webhooks/{nobody}")),
+        ("GET", format!("/events?webhook_id={nobody}")),
+        ("GET", format!("/stats?webhook_id={nobody}")),
+        ("POST", format!("/events/resend?webhook_id={nobody}")),
+    ] {
+        let answer = station.api(method, &path, None);
+        assert_eq!(answer.problem(404), "webhook_not_found", "{method} {path}");
+    }
+    let answer = station.post(&format!("/in/{nobody}"), &[], "{}");
+    assert_eq!(answer.problem(404), "webhook_not_found");
+    station.kill();
+    let names: Vec<_> = station
+        .objects_on_disk("Mailbox")
+        .into_iter()
+        .map(|object| object.name)
+        .collect();
+    assert_eq!(names, [format!("{}/0", webhook.id)]);
 }
 
 #[test]

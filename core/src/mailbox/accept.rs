@@ -357,14 +357,16 @@ fn repeated(
         if queued {
             deliveries.save(db, known.event)?;
             if !Payload::is_kept(db, known.event)? {
-                // It was over its time; here it is again.
+                // It was over its time; here it is again, perhaps with another body.
                 restore(db, known.event, envelope, event)?;
             }
             *requeued = true;
         }
     }
+    let delivered = known.status == Status::Delivered && !conflict;
     Ok(Taken::Duplicate {
-        delivered: known.status == Status::Delivered && !conflict,
+        delivered,
+        known_until: delivered.then(|| prune::known_until(config, known.event)),
     })
 }
 
@@ -463,21 +465,31 @@ fn insert_payload(
     Ok(())
 }
 
-/// Gives an event its payload again.
+/// Gives an event its payload again, as it comes now: what is said of a body (its hash,
+/// names, summary) follows the body that will be relayed, so that its next repeat is no
+/// conflict.
 fn restore(
     db: &impl Database,
     event: Sequence,
     envelope: &Envelope,
     again: &NewEvent,
 ) -> Result<(), MailboxError> {
-    match places(envelope, again)? {
-        (_, Some(payload)) => insert_payload(db, event, payload)?,
-        ((envelope, body), None) => {
-            db.run(
-                "UPDATE events SET envelope = ?, body = ? WHERE seq = ?",
-                &[envelope, body, sql::sequence(event)],
-            )?;
-        }
+    let (here, there) = places(envelope, again)?;
+    db.run(
+        "UPDATE events SET body_sha256 = ?, name = ?, object_id = ?, summary = ?,
+             envelope = ?, body = ? WHERE seq = ?",
+        &[
+            sql::blob(&again.body_sha256),
+            sql::optional_text(clipped(again.name.as_ref()).as_deref()),
+            sql::optional_text(clipped(again.object_id.as_ref()).as_deref()),
+            sql::json(&clipped_summary(&again.summary))?,
+            here.0,
+            here.1,
+            sql::sequence(event),
+        ],
+    )?;
+    if let Some(payload) = there {
+        insert_payload(db, event, payload)?;
     }
     prune::prune_again_from(db, event)
 }

@@ -1,4 +1,4 @@
-//! What is kept only for a time: payloads for `retention_days`, keys (and with them
+//! What is kept only for a time: payloads and refused requests for `retention_days`, keys (and with them
 //! the event as a whole) for `dedupe_days`. In bounded batches, so that no wake is
 //! long.
 //!
@@ -8,7 +8,11 @@
 //! Nothing wakes the object for this alone but a visit: an event costs no alarm for
 //! its end.
 
-use super::{Mailbox, MailboxError, schema, sql};
+use super::{
+    Mailbox, MailboxError,
+    refusals::{oldest_refused, prune_refused},
+    schema, sql,
+};
 use crate::{
     database::{Database, Row, Value},
     ids::Sequence,
@@ -48,6 +52,12 @@ fn days(days: u32) -> Duration {
     DAY.saturating_mul(days)
 }
 
+/// Until when an event is known when it comes again: its key goes with the first pruning
+/// after that.
+pub(super) fn known_until(config: &Webhook, event: Sequence) -> Timestamp {
+    event.at().plus(days(config.dedupe_days))
+}
+
 impl Mailbox {
     /// Prunes what is over its time, if anything can be: a few batches at most. Where
     /// more is left, [`wake_at`](Self::wake_at) says so.
@@ -65,6 +75,7 @@ impl Mailbox {
             let keys = prune_keys(db, &config, now)?;
             let payloads = prune_payloads(db, &config, now)?;
             if !keys && !payloads {
+                prune_refused(db, now.minus(days(config.retention_days)))?;
                 let next = next_end(db, &config)?;
                 // What is over its time and still there is pending.
                 self.prune_at = Some(next.unwrap_or(now.plus(DAY)).max(now.plus(AGAIN)));
@@ -250,7 +261,8 @@ fn next_end(db: &impl Database, config: &Webhook) -> Result<Option<Timestamp>, M
     };
     let key = first_from(Sequence::default(), config.dedupe_days)?;
     let payload = first_from(kept_from(db)?, config.retention_days)?;
-    Ok(key.into_iter().chain(payload).min())
+    let refused = oldest_refused(db)?.map(|at| at.plus(days(config.retention_days)));
+    Ok(key.into_iter().chain(payload).chain(refused).min())
 }
 
 fn kept_from(db: &impl Database) -> Result<Sequence, MailboxError> {

@@ -119,7 +119,10 @@ mod tests {
         })
     }
 
-    const REPEATED: Taken = Taken::Duplicate { delivered: false };
+    const REPEATED: Taken = Taken::Duplicate {
+        delivered: false,
+        known_until: None,
+    };
 
     #[test]
     fn what_was_taken_before_another_shard_was_stale_is_not_asked_for_again() {

@@ -413,7 +413,10 @@ fn the_operator_may_answer_in_his_own_words() {
 #[test]
 fn the_outcome_is_the_first_that_fits() {
     let new = || Taken::New(id(1));
-    let duplicate = || Taken::Duplicate { delivered: true };
+    let duplicate = || Taken::Duplicate {
+        delivered: true,
+        known_until: None,
+    };
     let test = || Taken::Test(None);
     for (filtered, taken, expected) in [
         (0, vec![new()], "accepted"),
@@ -440,12 +443,21 @@ fn id(number: i64) -> EventId {
 fn the_first_twenty_event_ids_are_named() {
     assert_eq!(event_ids_header(&[]), None);
     assert_eq!(
-        event_ids_header(&[Taken::Duplicate { delivered: false }, Taken::Test(None)]),
+        event_ids_header(&[
+            Taken::Duplicate {
+                delivered: false,
+                known_until: None
+            },
+            Taken::Test(None)
+        ]),
         None
     );
     let two = [
         Taken::New(id(1)),
-        Taken::Duplicate { delivered: true },
+        Taken::Duplicate {
+            delivered: true,
+            known_until: None,
+        },
         Taken::Test(Some(id(2))),
     ];
     assert_eq!(event_ids_header(&two), Some(format!("{},{}", id(1), id(2))));

@@ -176,7 +176,13 @@ fn opening_again_finds_everything(db: &impl Database) -> Outcome {
 fn a_new_event_and_its_duplicate(db: &impl Database) -> Outcome {
     let mut mailbox = opened(db)?;
     take_new(&mut mailbox, db, event("1", b"{}"), START)?;
-    let repeat = |delivered| vec![Taken::Duplicate { delivered }];
+    let memory = DAY.saturating_mul(webhook(1).dedupe_days);
+    let repeat = |delivered: bool| {
+        vec![Taken::Duplicate {
+            delivered,
+            known_until: delivered.then(|| START.plus(memory)),
+        }]
+    };
     equal(
         "pending",
         take(&mut mailbox, db, vec![event("1", b"{}")], START)?,
@@ -320,7 +326,10 @@ fn a_used_up_schedule_fails_and_a_repeat_is_a_wish(db: &impl Database) -> Outcom
     equal(
         "the repeat",
         reply,
-        AcceptReply::Taken(vec![Taken::Duplicate { delivered: false }]),
+        AcceptReply::Taken(vec![Taken::Duplicate {
+            delivered: false,
+            known_until: None,
+        }]),
     )?;
     equal("number", attempt(&mut mailbox, db, 200, later)?, 3)
 }

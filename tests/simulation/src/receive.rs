@@ -75,7 +75,13 @@ impl World<'_> {
         if self.sabotage == Some(Sabotage::MarkerBeforeStore) && post.kind != Kind::Test {
             let seen = |event: &NewEvent| self.markers.contains(&event.key);
             if events.iter().all(seen) {
-                let taken = vec![Taken::Duplicate { delivered: true }; events.len()];
+                let taken = vec![
+                    Taken::Duplicate {
+                        delivered: true,
+                        known_until: None
+                    };
+                    events.len()
+                ];
                 self.acknowledge(&events, taken, &[]);
                 return true;
             }
@@ -108,7 +114,13 @@ impl World<'_> {
                 Err(NotTaken::Unavailable) => {
                     self.unsure(&failed);
                     if self.sabotage == Some(Sabotage::FailureAsSuccess) {
-                        let taken = vec![Taken::Duplicate { delivered: false }; events.len()];
+                        let taken = vec![
+                            Taken::Duplicate {
+                                delivered: false,
+                                known_until: None
+                            };
+                            events.len()
+                        ];
                         self.acknowledge(&events, taken, &[]);
                         return true;
                     }

@@ -186,7 +186,11 @@ fn payloads_go_after_retention_and_keys_after_dedupe_in_bounded_batches() {
     let repeat = rig.offer(vec![event("0/1", b"{}")]);
     assert_eq!(
         repeat.reply,
-        AcceptReply::Taken(vec![Taken::Duplicate { delivered: true }])
+        AcceptReply::Taken(vec![Taken::Duplicate {
+            delivered: true,
+            // Counted from the event, not from its repeat.
+            known_until: Some(START.plus(DAY * 10)),
+        }])
     );
     assert_eq!(rig.visit(), Some(START.plus(DAY * 10)));
     rig.wait(DAY * 7);
@@ -240,7 +244,10 @@ fn without_its_payload_an_event_is_not_sent_again_but_its_repeat_brings_it_back(
         rig.run(404);
         rig.wait(millis(60_000));
         rig.run(404);
-        let id = Taken::Duplicate { delivered: false };
+        let id = Taken::Duplicate {
+            delivered: false,
+            known_until: None,
+        };
         rig.wait(DAY * 4);
         rig.visit();
         let number = rig.number("SELECT seq FROM events");
@@ -264,6 +271,39 @@ fn without_its_payload_an_event_is_not_sent_again_but_its_repeat_brings_it_back(
 }
 
 #[test]
+fn what_is_brought_back_is_known_by_the_body_that_it_came_back_with() {
+    for (old, new) in [(10, 20), (10, 9_000), (9_000, 10), (9_000, 9_500)] {
+        let mut rig = Rig::with(&short_lived());
+        rig.offer(vec![event("1", &vec![b'x'; old])]);
+        rig.run(404);
+        rig.wait(millis(60_000));
+        rig.run(404);
+        rig.wait(DAY * 4);
+        rig.visit();
+        let mut altered = event("1", &vec![b'y'; new]);
+        altered.name = Some("another".into());
+        altered.summary.amount = Some("200".into());
+        let conflicts = |rig: &mut Rig| {
+            rig.offer(vec![altered.clone()]);
+            rig.number("SELECT conflicts FROM events")
+        };
+        assert_eq!(conflicts(&mut rig), 1, "another body is noted");
+        assert_eq!(conflicts(&mut rig), 1, "and is the event's from then on");
+        let job = rig.lease_one();
+        assert_eq!(job.event.body, vec![b'y'; new]);
+        rig.finish(&job, 200);
+        let shown = rig.view(job.event.id);
+        assert_eq!(shown.event.as_deref(), Some("another"));
+        assert_eq!(shown.summary.amount.as_deref(), Some("200"));
+        assert!(matches!(
+            rig.offer(vec![altered.clone()]).reply,
+            AcceptReply::Taken(taken) if matches!(taken[..], [Taken::Duplicate { delivered: true, .. }])
+        ));
+        assert_eq!(conflicts(&mut rig), 1);
+    }
+}
+
+#[test]
 fn a_webhook_that_is_idle_neither_wakes_nor_grows() {
     let mut rig = Rig::with(&short_lived());
     rig.take("1");
@@ -280,6 +320,44 @@ fn a_webhook_that_is_idle_neither_wakes_nor_grows() {
     }
     assert_eq!(size(&rig), before);
     assert_eq!(rig.db.changes(), changes);
+}
+
+#[test]
+fn refused_requests_go_after_retention_also_where_there_is_nothing_else() {
+    let mut rig = Rig::with(&short_lived());
+    let refused = |rig: &mut Rig| {
+        let request = MailboxRequest::Refused(crate::testing::samples::refused(rig.now, 1));
+        assert!(matches!(rig.ask(request), MailboxReply::Done));
+    };
+    let kept = |rig: &mut Rig| match rig.ask(MailboxRequest::Refusals) {
+        MailboxReply::Refusals(list) => list.matches("\"n\"").count(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rig.visit(), None);
+    refused(&mut rig);
+    let first = rig.now;
+    assert_eq!(rig.visit(), Some(first.plus(DAY * 3)), "somebody comes by");
+    rig.wait(DAY * 2);
+    refused(&mut rig);
+    assert_eq!(rig.visit(), Some(first.plus(DAY * 3)));
+    rig.wait(DAY + HOUR);
+    assert_eq!(rig.visit(), Some(first.plus(DAY * 5)));
+    assert_eq!(kept(&mut rig), 1);
+    rig.wait(DAY * 2);
+    assert_eq!(rig.visit(), None);
+    assert_eq!((kept(&mut rig), rig.count("refusals")), (0, 0));
+
+    // A key that is kept for longer holds nothing up.
+    rig.take("1");
+    rig.run(200);
+    rig.wait(DAY * 4);
+    let keys_end = rig.visit();
+    refused(&mut rig);
+    let came = rig.now;
+    assert_eq!(rig.visit(), Some(came.plus(DAY * 3)));
+    rig.wait(DAY * 3 + HOUR);
+    assert_eq!(rig.visit(), keys_end);
+    assert_eq!((kept(&mut rig), rig.count("events")), (0, 1));
 }
 
 #[test]

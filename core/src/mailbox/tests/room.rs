@@ -90,10 +90,10 @@ fn what_is_kept_of_an_event_is_as_it_was() {
     rig.outlive_payloads();
     assert_eq!(rig.all_kept(), before);
     let again = rig.offer(vec![event("7", &[b'x'; 2_048])]);
-    assert_eq!(
+    assert!(matches!(
         again.reply,
-        AcceptReply::Taken(vec![Taken::Duplicate { delivered: true }])
-    );
+        AcceptReply::Taken(taken) if matches!(taken[..], [Taken::Duplicate { delivered: true, .. }])
+    ));
 }
 
 #[test]

@@ -102,7 +102,10 @@ fn a_repeat_of_a_failed_event_wakes_for_the_failed_deliveries_only() {
     let accepted = rig.offer(vec![event("1", b"{}")]);
     assert_eq!(
         accepted.reply,
-        AcceptReply::Taken(vec![Taken::Duplicate { delivered: false }])
+        AcceptReply::Taken(vec![Taken::Duplicate {
+            delivered: false,
+            known_until: None
+        }])
     );
     assert_eq!(rig.alarm(), Some(rig.now.plus(millis(1))));
     assert_eq!(rig.run(200), 1);
