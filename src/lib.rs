@@ -30,15 +30,15 @@ pub use registry_object::Registry;
 
 use body::Body;
 use http::{Head, Request, Response};
-use tram_core::problem::Problem;
+use tram_core::{own_json, problem::Problem, token};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Context, Env, web_sys, worker_sys};
 
-/// The body of `GET /healthz`.
+/// The body of `GET /healthz`, but for the last brace.
 const HEALTHY: &str = concat!(
     r#"{"status":"ok","version":""#,
     env!("CARGO_PKG_VERSION"),
-    r#""}"#
+    r#"""#
 );
 
 // What the SDK's `event` writes, without its requests, answers and errors.
@@ -97,6 +97,7 @@ pub async fn scheduled(
 }
 
 async fn answer(request: Request, env: &Env, context: &Context) -> Response {
+    station::tell_of_wrong_variables(env);
     let path = request.head.path().to_owned();
     if let Some(id) = path.strip_prefix(receive::PATH) {
         return receive::handle(request, env, context, id).await;
@@ -109,8 +110,26 @@ async fn answer(request: Request, env: &Env, context: &Context) -> Response {
         return manage::handle(request, env, context, &path).await;
     }
     match (path.as_str(), request.head.method.as_str()) {
-        ("/healthz", "GET" | "HEAD") => answers::json_text(200, HEALTHY.to_owned()),
+        ("/healthz", "GET" | "HEAD") => health(&request.head, env),
         ("/healthz", _) => answers::problem(&Problem::method_not_allowed(&["GET", "HEAD"])),
         _ => answers::problem(&Problem::route_not_found()),
+    }
+}
+
+/// That it is alive; with `?details`, for operators, what is wrong with how it is set up.
+fn health(head: &Head, env: &Env) -> Response {
+    if !matches!(head.query(), "details" | "details=") {
+        return answers::json_text(200, [HEALTHY, "}"].concat());
+    }
+    let tokens = station::variable(env, "ADMIN_TOKEN");
+    if let Err(problem) = token::authorise(tokens.as_deref(), head.headers.get("authorization")) {
+        return answers::problem(&problem);
+    }
+    match own_json::write(&station::wrong_variables(env)) {
+        Ok(warnings) => {
+            let body = [HEALTHY, ",\"warnings\":", &warnings, "}"].concat();
+            answers::json_text(200, body)
+        }
+        Err(_) => answers::problem(&Problem::try_again("What is wrong could not be written.")),
     }
 }

@@ -1,7 +1,13 @@
 //! What the operator has set for the whole station: variables and secrets.
 
+use crate::log;
 use std::cell::Cell;
-use tram_core::{destination_url::Station, receive, request_url::RequestUrl};
+use tram_core::{
+    destination_url::Station,
+    receive,
+    request_url::RequestUrl,
+    variables::{self, Wrong},
+};
 use worker::{Env, js_sys::Reflect};
 
 /// The variable or secret of that name, when it is set and not empty.
@@ -10,13 +16,36 @@ pub(crate) fn variable(env: &Env, name: &str) -> Option<String> {
     (!value.is_empty()).then_some(value)
 }
 
+/// What is wrong with the variables.
+pub(crate) fn wrong_variables(env: &Env) -> Vec<Wrong> {
+    variables::wrong(|name| variable(env, name))
+}
+
+thread_local! {
+    static TOLD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Writes what is wrong with the variables to the log, once in an isolate: it must not
+/// depend on somebody asking.
+pub(crate) fn tell_of_wrong_variables(env: &Env) {
+    if TOLD.replace(true) {
+        return;
+    }
+    for Wrong { variable, message } in wrong_variables(env) {
+        log::trouble(format_args!("the variable {variable} {message}"));
+    }
+}
+
 /// The address that providers are given: `PUBLIC_URL`, else where this request
 /// came in. Without a trailing slash.
 pub(crate) fn public_url(env: &Env, request_url: &str) -> String {
-    let url = variable(env, "PUBLIC_URL")
-        .or_else(|| RequestUrl::split(request_url).map(|url| url.origin()))
-        .unwrap_or_default();
-    url.trim_end_matches('/').to_owned()
+    let set = variable(env, "PUBLIC_URL");
+    match set.as_deref().and_then(variables::public_url) {
+        Some(url) => url.to_owned(),
+        None => RequestUrl::split(request_url)
+            .map(|url| url.origin())
+            .unwrap_or_default(),
+    }
 }
 
 /// What destinations are judged by.
@@ -30,7 +59,9 @@ pub(crate) fn station(env: &Env, request_url: Option<&str>) -> Station {
         .collect();
     Station {
         own_hosts,
-        allow_private: variable(env, "ALLOW_PRIVATE_DESTINATIONS").as_deref() == Some("true"),
+        allow_private: variables::allow_private(
+            variable(env, "ALLOW_PRIVATE_DESTINATIONS").as_deref(),
+        ),
     }
 }
 

@@ -4,6 +4,8 @@
 //! A page that is named still needs the token, which it sends itself: no cookie is ever
 //! taken, and no answer allows credentials. `/in` has none of this: senders are servers.
 
+use crate::request_url::RequestUrl;
+
 /// What an answer to a request with an `Origin` says besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cors<'a> {
@@ -11,6 +13,29 @@ pub struct Cors<'a> {
     pub preflight: bool,
     /// Header fields of the answer.
     pub headers: Vec<(&'static str, &'a str)>,
+}
+
+/// The origin that an operator means, as browsers write it (lower case, without the
+/// scheme's own port); `None` when it is none. A trailing slash is no path. `*` and `null`
+/// stand for anybody, and are nobody's origin.
+fn origin_meant(named: &str) -> Option<String> {
+    let url = RequestUrl::split(named)?;
+    let is_bare = matches!(url.path, "" | "/") && url.query.is_empty();
+    // What browsers write otherwise, or never, would match nobody.
+    let odd = |sign: char| !sign.is_ascii_graphic() || "*?#@%\\".contains(sign);
+    (is_bare && !named.contains(odd)).then(|| url.origin())
+}
+
+/// The entries of the variable, numbered from 1.
+fn entries(origins: &str) -> impl Iterator<Item = (usize, &str)> {
+    let entries = origins.split(',').map(str::trim);
+    (1..).zip(entries).filter(|(_, named)| !named.is_empty())
+}
+
+/// The numbers (from 1) of the entries in the variable that are no origins.
+pub fn no_origins(origins: &str) -> impl Iterator<Item = usize> {
+    let wrong = entries(origins).filter(|(_, named)| origin_meant(named).is_none());
+    wrong.map(|(number, _)| number)
 }
 
 /// Judges a request to the management API by the variable (comma-separated origins such
@@ -25,14 +50,10 @@ pub fn judge<'a>(
 ) -> Cors<'a> {
     let mut cors = Cors::default();
     let mut is_named = false;
-    for named in origins.unwrap_or_default().split(',') {
-        let named = named.trim();
-        // `*` and `null` stand for anybody, and are nobody's origin.
-        if named.starts_with("http") {
-            // What is answered differs with the origin, also where it is not named.
-            cors.headers = vec![("vary", "origin")];
-            is_named |= origin == Some(named);
-        }
+    for named in entries(origins.unwrap_or_default()).filter_map(|(_, named)| origin_meant(named)) {
+        // What is answered differs with the origin, also where it is not named.
+        cors.headers = vec![("vary", "origin")];
+        is_named |= origin == Some(named.as_str());
     }
     let Some(origin) = origin.filter(|_| is_named) else {
         return cors;
@@ -166,18 +187,57 @@ mod tests {
                 false,
                 "vary",
             ),
+            (Some("https://*.example.com"), "GET", Some(ADMIN), false, ""),
             (
-                Some("https://*.example.com"),
+                Some("https://admin.example.com/page"),
                 "GET",
                 Some(ADMIN),
                 false,
-                "vary",
+                "",
+            ),
+            (
+                Some("https://admin.example.com?"),
+                "GET",
+                Some(ADMIN),
+                false,
+                "",
+            ),
+            // As an operator may write it, and a browser does not.
+            (
+                Some("https://Admin.example.com/"),
+                "GET",
+                Some(ADMIN),
+                false,
+                "vary origin",
+            ),
+            (
+                Some("HTTPS://ADMIN.EXAMPLE.COM:443"),
+                "OPTIONS",
+                Some(ADMIN),
+                true,
+                "vary origin preflight",
+            ),
+            (
+                Some("http://localhost:80/"),
+                "GET",
+                Some("http://localhost"),
+                false,
+                "vary origin",
             ),
         ];
         for (origins, method, origin, asks, expected) in table {
             let said = check(*origins, method, *origin, *asks);
             assert_eq!(said, *expected, "{origins:?} {method} {origin:?} {asks}");
         }
+    }
+
+    #[test]
+    fn entries_that_are_no_origins_are_numbered() {
+        let entries = "https://a.example/ , *,, null, https://b.example, http://[::1]:5173, \
+             https://c.example/x, https://đ.example, a.example, https://u@d.example";
+        let wrong: Vec<usize> = no_origins(entries).collect();
+        assert_eq!(wrong, [2, 4, 7, 8, 9, 10]);
+        assert_eq!(no_origins("").count(), 0);
     }
 
     #[test]

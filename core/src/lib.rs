@@ -45,4 +45,5 @@ pub mod signature;
 pub mod testing;
 pub mod time;
 pub mod token;
+pub mod variables;
 pub mod webhook;

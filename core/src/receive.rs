@@ -127,7 +127,7 @@ pub fn hops(headers: &Headers) -> u32 {
 /// Bytes of a body that are taken when nothing else is set.
 const USUAL_BODY_BYTES: usize = 1_048_576;
 /// The most that may be set: a row holds less than 2 MB.
-const MOST_BODY_BYTES: usize = 1_572_864;
+pub const MOST_BODY_BYTES: usize = 1_572_864;
 
 /// How many bytes of a body are taken: the variable `MAX_BODY_BYTES`, at most
 /// 1.5 MiB; 1 MiB when it is not set or not a whole number.

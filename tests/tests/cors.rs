@@ -50,7 +50,8 @@ fn who_is_named_may_manage_with_the_token() {
     let station = Station::builder()
         .variable(
             "MANAGEMENT_ORIGINS",
-            "https://b.example, https://admin.example.com, *",
+            // As an operator may write it; browsers do not.
+            "https://b.example, https://Admin.example.com:443/, *",
         )
         .start();
     for path in [

@@ -221,6 +221,41 @@ fn routes_that_are_none_and_methods_that_are_not_taken() {
 }
 
 #[test]
+fn variables_that_mean_nothing_are_told_of() {
+    let station = Station::builder()
+        .variable("MANAGEMENT_ORIGINS", "https://a.example, admin.example.com")
+        .variable("MAX_BODY_BYTES", "a-canary-of-2MB")
+        .start();
+    let details = "/healthz?details";
+    let unproven = station.client().send("GET", details, &[], b"");
+    assert_eq!(unproven.problem(401), "unauthorized");
+    let token = format!("Bearer {ADMIN_TOKEN}");
+    let headers = [("authorization", token.as_str())];
+    let told = station.client().send("GET", details, &headers, b"");
+    assert_eq!(told.status, 200);
+    let told = told.json();
+    assert_eq!(told["status"], "ok");
+    let warnings = told["warnings"].as_array().expect("warnings");
+    let variables: Vec<_> = warnings.iter().map(|one| &one["variable"]).collect();
+    assert_eq!(variables, ["MAX_BODY_BYTES", "MANAGEMENT_ORIGINS"]);
+    assert!(warnings[1]["message"].as_str().unwrap().contains("entry 2"));
+    // And in the log without being asked for, once, and not what it was set to.
+    let log = station.log();
+    for variable in ["MAX_BODY_BYTES", "MANAGEMENT_ORIGINS"] {
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("the variable") && line.contains(variable));
+        assert_eq!(lines.count(), 1, "{variable}: {log}");
+    }
+    assert!(!log.contains("a-canary"), "{log}");
+
+    let right = Station::shared()
+        .client()
+        .send("GET", details, &headers, b"");
+    assert_eq!(right.json()["warnings"], json!([]));
+}
+
+#[test]
 fn health_and_providers_are_told_to_anyone() {
     let station = Station::shared();
     let healthy = station.client().send("GET", "/healthz", &[], b"");
