@@ -120,10 +120,21 @@ mod tests {
             text.contains("test") || text.contains("thu nghiem"),
             "{provider}: {text}"
         );
+        // What is known of a payment is read from it.
         let summary = serde_json::to_value(&event.summary).unwrap();
-        if let Some(amount) = summary["amount"].as_str() {
-            assert!(amount.parse::<f64>().unwrap() <= 1.0, "{provider}");
-        }
+        let amount = summary["amount"].as_str().map(str::parse::<f64>);
+        let has_amount = !matches!(
+            provider,
+            "sepay-bankhub"
+                | "abaha"
+                | "standard-webhooks"
+                | "svix"
+                | "github"
+                | "stripe"
+                | "shopify"
+                | "custom"
+        );
+        assert_eq!(amount, has_amount.then_some(Ok(1.0)), "{provider}");
     }
 
     /// The call by which payOS confirms a URL, known by its order code and description.
