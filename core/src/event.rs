@@ -3,7 +3,7 @@
 
 use crate::headers::Headers;
 use crate::own_json::fields::read_in_place;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// SHA-256 over what identifies an event within its webhook. Always whole, never
 /// truncated.
@@ -27,18 +27,55 @@ pub struct Summary {
     pub description: Option<String>,
     /// When it happened, RFC 3339 UTC.
     pub occurred_at: Option<String>,
+    /// Who paid, or at the other end was paid.
+    pub payer: Option<String>,
+    /// The currency's code, as the provider writes it.
+    pub currency: Option<String>,
+    /// The account at the other end: searched, and not shown.
+    pub payer_account: Option<String>,
 }
 
 read_in_place! {
     Summary, unknown skipped,
     required {},
-    optional { bank, account, direction, amount, transaction_id, description, occurred_at },
-    in_order { bank, account, direction, amount, transaction_id, description, occurred_at },
+    optional { bank, account, direction, amount, transaction_id, description, occurred_at, payer, currency, payer_account },
+    in_order { bank, account, direction, amount, transaction_id, description, occurred_at, payer, currency, payer_account },
 }
 
 impl Summary {
     fn blank() -> Self {
         Self::default()
+    }
+
+    /// Writes what is shown of it.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn shown<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            bank: &'a Option<String>,
+            account: &'a Option<String>,
+            direction: Option<Direction>,
+            amount: &'a Option<String>,
+            transaction_id: &'a Option<String>,
+            description: &'a Option<String>,
+            payer: &'a Option<String>,
+            currency: &'a Option<String>,
+            occurred_at: &'a Option<String>,
+        }
+        let shown = Shown {
+            bank: &self.bank,
+            account: &self.account,
+            direction: self.direction,
+            amount: &self.amount,
+            transaction_id: &self.transaction_id,
+            description: &self.description,
+            payer: &self.payer,
+            currency: &self.currency,
+            occurred_at: &self.occurred_at,
+        };
+        shown.serialize(to)
     }
 }
 

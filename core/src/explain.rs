@@ -36,6 +36,7 @@ struct Told<'a> {
     object_id: Option<&'a str>,
     test: bool,
     filtered: bool,
+    #[serde(serialize_with = "shown")]
     summary: &'a Summary,
 }
 
@@ -43,6 +44,10 @@ struct Told<'a> {
 struct Answer<'a> {
     status: u16,
     body: &'a str,
+}
+
+fn shown<S: serde::Serializer>(summary: &&Summary, to: S) -> Result<S::Ok, S::Error> {
+    summary.shown(to)
 }
 
 /// What is said of one that is not, or is refused before that is looked at.

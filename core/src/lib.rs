@@ -39,6 +39,7 @@ pub mod registry;
 pub mod relay;
 pub mod request_url;
 pub mod retry;
+pub mod search;
 pub mod secret;
 pub mod signature;
 #[cfg(any(test, feature = "testing"))]

@@ -9,7 +9,7 @@ use crate::{
     delivery::Attempt,
     ids::{DestinationId, EventId, WebhookId},
     messages::Taken,
-    own_json, receive,
+    own_json, receive, relay,
 };
 
 /// An inbound request, answered.
@@ -73,7 +73,24 @@ pub fn attempt(
     number(&mut line, "ms", Some(attempt.duration_ms));
     id(&mut line, "destination_id", Some(destination));
     number(&mut line, "number", Some(attempt.number.into()));
+    if !taken {
+        word(&mut line, "last_error", Some(why(attempt)));
+    }
     end(line)
+}
+
+/// Why an attempt was not taken, in a word of the station's own: what the origin or the
+/// platform said of it stands in the event's attempts alone.
+fn why(attempt: &Attempt) -> &'static str {
+    let error = attempt.error.as_deref().unwrap_or_default();
+    match attempt.status_code {
+        Some(200..=299) => "refused_in_body",
+        Some(300..=399) => "redirected",
+        Some(_) => "refused_by_status",
+        None if error.starts_with(relay::TIMED_OUT) => "timed_out",
+        None if error.starts_with(relay::NOT_SENT) => "not_sent",
+        None => "no_connection",
+    }
 }
 
 /// The line of what the station itself could not do.
@@ -120,6 +137,7 @@ fn number(line: &mut String, name: &str, number: Option<u64>) {
 mod tests {
     use super::*;
     use crate::{
+        delivery::{Answer, Failure, Response},
         testing::samples::{START, destination, event_id},
         time::Timestamp,
     };
@@ -181,18 +199,58 @@ mod tests {
             error: Some("the origin said https://a.example/?token=x".into()),
             response_body: "secret".into(),
         };
-        let expected = |outcome: &str, status: Value| {
-            json!({"log": "attempt", "event_id": event.to_string(),
+        let expected = |outcome: &str, status: Value, why: Option<&str>| {
+            let mut line = json!({"log": "attempt", "event_id": event.to_string(),
                 "webhook_id": event.webhook.to_string(), "provider": "casso",
                 "outcome": outcome, "status": status, "ms": 41,
-                "destination_id": destination.to_string(), "number": 3})
+                "destination_id": destination.to_string(), "number": 3});
+            if let Some(why) = why {
+                line["last_error"] = json!(why);
+            }
+            line
         };
         let line = |made: &Attempt| read(&attempt(event, "casso", destination, made));
-        assert_eq!(line(&made), expected("not_taken", json!(500)));
+        let refused = expected("not_taken", json!(500), Some("refused_by_status"));
+        assert_eq!(line(&made), refused);
         made.status_code = None;
-        assert_eq!(line(&made), expected("not_taken", Value::Null));
+        let unreached = expected("not_taken", Value::Null, Some("no_connection"));
+        assert_eq!(line(&made), unreached);
         (made.status_code, made.error) = (Some(204), None);
-        assert_eq!(line(&made), expected("taken", json!(204)));
+        assert_eq!(line(&made), expected("taken", json!(204), None));
+    }
+
+    #[test]
+    fn why_an_attempt_was_not_taken_is_a_word_for_each_way_to_fail() {
+        let judged = |result: Result<Answer, Failure>| {
+            let response = Response {
+                started_at: START,
+                duration_ms: 1,
+                result,
+            };
+            let verdict = relay::judge(&destination(0), 1, response, START);
+            read(&attempt(
+                event_id(1),
+                "casso",
+                destination(0).id,
+                &verdict.attempt,
+            ))["last_error"]
+                .clone()
+        };
+        let answer = |status, body: &str| {
+            judged(Ok(Answer {
+                status,
+                retry_after: None,
+                body: body.into(),
+                body_incomplete: None,
+            }))
+        };
+        assert_eq!(answer(200, ""), Value::Null);
+        assert_eq!(answer(302, ""), "redirected");
+        assert_eq!(answer(404, ""), "refused_by_status");
+        assert_eq!(judged(Err(Failure::Timeout)), "timed_out");
+        assert_eq!(judged(Err(Failure::Forbidden("x".into()))), "not_sent");
+        let words = Failure::Connection("https://a.example/?token=x".into());
+        assert_eq!(judged(Err(words)), "no_connection");
     }
 
     #[test]

@@ -68,3 +68,17 @@ fn a_page_reads_no_more_rows_than_it_says() {
         assert!(rows <= most, "{list}: {rows} rows instead of {most}");
     }
 }
+
+#[test]
+fn figures_read_no_more_rows_however_much_is_stored() {
+    let suite = Station::sql_suite().start();
+    // What is not counted for good yet, a thousand at most, and a row for each hour.
+    for (stored, most) in [(100, 120), (1_900, 920), (12_000, 20)] {
+        let answer = suite
+            .client()
+            .send("GET", &format!("/figures/{stored}"), &[], b"");
+        assert_eq!(answer.status, 200, "{stored}: {}", answer.text());
+        let rows: u64 = answer.text().parse().expect("a number");
+        assert!(rows <= most, "{stored}: {rows} rows instead of {most}");
+    }
+}

@@ -8,6 +8,7 @@
 
 use super::{
     Mailbox, MailboxError, RETIRED_EARLIER, clip,
+    counted::Counted,
     deliveries::{Deliveries, State},
     payload::Payload,
     prune, resend, sql,
@@ -235,6 +236,7 @@ impl Mailbox {
                         &accept.envelope,
                         event,
                         &known,
+                        self.counted,
                         now,
                         &mut stored.requeued,
                     )?
@@ -324,12 +326,14 @@ fn find(db: &impl Database, key: &DedupeKey) -> Result<Option<Known>, MailboxErr
 }
 
 /// Notes a conflict, and takes the repeat of a failed event for a wish.
+#[expect(clippy::too_many_arguments, reason = "each is another's")]
 fn repeated(
     db: &impl Database,
     config: &Webhook,
     envelope: &Envelope,
     event: &NewEvent,
     known: &Known,
+    counted: Counted,
     now: Timestamp,
     requeued: &mut bool,
 ) -> Result<Taken, MailboxError> {
@@ -343,6 +347,7 @@ fn repeated(
     if known.status == Status::Failed
         && let Some(mut deliveries) = Deliveries::load(db, known.event)?
     {
+        let before = counted.standing(known.event, &deliveries);
         let mut queued = false;
         for record in &mut deliveries.0 {
             let configured = config
@@ -355,7 +360,7 @@ fn repeated(
             }
         }
         if queued {
-            deliveries.save(db, known.event)?;
+            deliveries.save(db, known.event, before)?;
             if !Payload::is_kept(db, known.event)? {
                 // It was over its time; here it is again, perhaps with another body.
                 restore(db, known.event, envelope, event)?;
@@ -522,5 +527,8 @@ fn clipped_summary(summary: &Summary) -> Summary {
         transaction_id: clipped(summary.transaction_id.as_ref()),
         description: clipped(summary.description.as_ref()),
         occurred_at: clipped(summary.occurred_at.as_ref()),
+        payer: clipped(summary.payer.as_ref()),
+        payer_account: clipped(summary.payer_account.as_ref()),
+        currency: clipped(summary.currency.as_ref()),
     }
 }

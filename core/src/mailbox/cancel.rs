@@ -4,7 +4,7 @@
 //! taken after all is delivered; of a deleted event nothing is written down.
 
 use super::{
-    Mailbox, MailboxError,
+    Mailbox, MailboxError, counted,
     deliveries::{Deliveries, State},
     sql,
     view::EventView,
@@ -36,10 +36,12 @@ impl Mailbox {
         if self.config.is_none() {
             return Ok(false);
         }
+        let counted = self.counted;
         let stored = db.atomically(|| {
             let Some(mut deliveries) = Deliveries::load(db, event)? else {
                 return Ok::<_, MailboxError>(None);
             };
+            let before = counted.standing(event, &deliveries);
             let was_fresh = deliveries.is_fresh();
             let mut ended: Vec<DestinationId> = Vec::new();
             for record in &mut deliveries.0 {
@@ -55,7 +57,7 @@ impl Mailbox {
                 ended.push(record.destination);
             }
             if !ended.is_empty() {
-                deliveries.save(db, event)?;
+                deliveries.save(db, event, before)?;
             }
             Ok(Some((ended, was_fresh)))
         })?;
@@ -85,7 +87,7 @@ impl Mailbox {
             return Ok(None);
         };
         let rows = db.run(
-            "SELECT key, deliveries FROM events WHERE seq = ?",
+            "SELECT key, deliveries, status FROM events WHERE seq = ?",
             &[sql::sequence(event)],
         )?;
         let Some(row) = rows.first() else {
@@ -102,7 +104,10 @@ impl Mailbox {
             .map(|record| record.destination)
             .chain(self.waiting.keys().copied())
             .collect();
+        let status = sql::read_status(row, 2)?;
+        let counted_as = self.counted.standing_as(event, status, &deliveries);
         db.atomically(|| -> Result<(), MailboxError> {
+            counted::change(db, counted_as, None)?;
             for destination in &known {
                 waiting::remove(db, *destination, event)?;
             }

@@ -434,6 +434,7 @@ fn park(
         made: history.made,
     };
     waiting::insert(db, destination, &row, &history)?;
-    deliveries.save(db, event)?;
+    // Pending as before: no figure changes.
+    deliveries.save(db, event, None)?;
     Ok(!deliveries.is_fresh())
 }

@@ -4,7 +4,11 @@
 //! not get it. While a delivery waits, its attempts stand in its `waiting` row and
 //! the record only says so.
 
-use super::{MailboxError, clip, sql};
+use super::{
+    MailboxError, clip,
+    counted::{self, Standing},
+    sql,
+};
 use crate::own_json::fields::read_in_place;
 use crate::{
     database::{Database, Value},
@@ -181,13 +185,19 @@ impl Deliveries {
         .transpose()
     }
 
-    /// Writes them, and what follows from them, into the event's row: one row.
-    pub(super) fn save(&self, db: &impl Database, event: Sequence) -> Result<(), MailboxError> {
+    /// Writes them, and what follows from them, into the event's row: one row; one more
+    /// where figures that are kept change, by what the event counted as `before`.
+    pub(super) fn save(
+        &self,
+        db: &impl Database,
+        event: Sequence,
+        before: Option<Standing>,
+    ) -> Result<(), MailboxError> {
         db.run(
             "UPDATE events SET fresh = ?, status = ?, deliveries = ? WHERE seq = ?",
             &self.columns(event)?,
         )?;
-        Ok(())
+        counted::change(db, before, Some(self))
     }
 
     /// The same where those of the event are still these. Whether they were.
@@ -227,6 +237,15 @@ impl Deliveries {
         self.0
             .iter_mut()
             .find(|record| record.destination == destination)
+    }
+
+    /// The destinations that it is still on its way to.
+    pub(super) fn pending(&self) -> Vec<DestinationId> {
+        let pending = self
+            .0
+            .iter()
+            .filter(|one| one.state.status() == Status::Pending);
+        pending.map(|one| one.destination).collect()
     }
 
     /// Whether a first attempt is still to be made.

@@ -120,6 +120,7 @@ impl Mailbox {
             && attempted.verdict.taken
             && self.running
             && config.destinations.len() == 1
+            && !self.counted.has(event)
             && health::is_stored(&before, &after);
         let stored = match at_once.then(|| taken_at_once(db, &attempted)).transpose() {
             Ok(Some(true)) => Ok(Outcome {
@@ -194,6 +195,7 @@ impl Mailbox {
         let Some(mut deliveries) = Deliveries::load(db, event)? else {
             return Ok(Outcome::default());
         };
+        let before = self.counted.standing(event, &deliveries);
         let was_fresh = deliveries.is_fresh();
         let Some(record) = deliveries.get_mut(destination) else {
             return Ok(Outcome::default());
@@ -250,7 +252,7 @@ impl Mailbox {
                 } else {
                     record.set(State::Waiting, History::default());
                     waiting::insert(db, destination, &row, &history)?;
-                    deliveries.save(db, event)?;
+                    deliveries.save(db, event, before)?;
                 }
             }
             Err(state) => {
@@ -259,7 +261,7 @@ impl Mailbox {
                 if waited {
                     waiting::remove(db, destination, event)?;
                 }
-                deliveries.save(db, event)?;
+                deliveries.save(db, event, before)?;
             }
         }
         outcome.settled = was_fresh && !deliveries.is_fresh();
@@ -284,6 +286,7 @@ impl Mailbox {
         destination: DestinationId,
         state: State,
     ) -> Result<(), MailboxError> {
+        let counted = self.counted;
         let ended = db.atomically(|| -> Result<bool, MailboxError> {
             let waited = waiting::load(db, destination, event)?;
             if waited.is_some() {
@@ -292,6 +295,7 @@ impl Mailbox {
             let Some(mut deliveries) = Deliveries::load(db, event)? else {
                 return Ok(false);
             };
+            let before = counted.standing(event, &deliveries);
             let was_fresh = deliveries.is_fresh();
             if let Some(record) = deliveries
                 .get_mut(destination)
@@ -299,7 +303,7 @@ impl Mailbox {
             {
                 let history = waited.map_or_else(|| record.history(), |(_, history)| history);
                 record.set(state, history);
-                deliveries.save(db, event)?;
+                deliveries.save(db, event, before)?;
             }
             Ok(was_fresh && !deliveries.is_fresh())
         });

@@ -31,7 +31,7 @@ struct Told {
 }
 
 impl Mailbox {
-    /// A page of events, newest first. Text is found in any ASCII case.
+    /// A page of events, newest first.
     ///
     /// It may hold fewer than were asked for, even none, and say where the next one
     /// begins: so many are looked at and so much is shown at once, and no more.
@@ -175,6 +175,12 @@ impl Mailbox {
             .iter()
             .filter_map(|told| told.history.attempts.last())
             .max_by_key(|attempt| attempt.started_at);
+        let last_error = told
+            .iter()
+            .filter(|told| told.record.state != State::Delivered)
+            .filter_map(|told| told.history.attempts.last())
+            .max_by_key(|attempt| attempt.started_at)
+            .and_then(|attempt| attempt.error.clone());
         // While it is paused nothing is due.
         let next = told
             .iter()
@@ -194,6 +200,7 @@ impl Mailbox {
             conflicts: sql::read_count(row, 2)?,
             attempts,
             last_status_code: last.and_then(|attempt| attempt.status_code),
+            last_error,
             next_attempt_at: next.map(Timestamp::to_rfc3339),
             summary: sql::read_json(row, 6, "an event's summary").unwrap_or_default(),
             headers: None,
@@ -257,7 +264,8 @@ pub(super) const fn is_selective(query: &EventQuery) -> bool {
     query.status.is_some() || query.event.is_some() || query.q.is_some()
 }
 
-/// Adds what the query asks for to a statement that has a WHERE.
+/// Adds what the query asks for to a statement that has a WHERE: all but its text, which
+/// [`Search`](crate::search::Search) finds.
 pub(super) fn narrow(query: &EventQuery, sql: &mut String, values: &mut Vec<Value>) {
     let mut narrow = |condition: &str, value: Value| {
         sql.push_str(" AND ");
@@ -273,16 +281,5 @@ pub(super) fn narrow(query: &EventQuery, sql: &mut String, values: &mut Vec<Valu
     }
     if let Some(name) = &query.event {
         narrow("name = ?", sql::text(name));
-    }
-    if let Some(q) = query.q.as_ref().filter(|q| !q.is_empty()) {
-        // LIKE takes 50 bytes at most. A line break between the fields keeps a
-        // match within one of them.
-        narrow(
-            "instr(lower(ifnull(json_extract(summary, '$.transaction_id'), '') || char(10) \
-             || ifnull(json_extract(summary, '$.description'), '') || char(10) \
-             || ifnull(json_extract(summary, '$.account'), '') || char(10) \
-             || ifnull(json_extract(summary, '$.amount'), '')), lower(?)) > 0",
-            sql::text(q),
-        );
     }
 }

@@ -72,6 +72,14 @@ impl Stats {
             "The same of the last seven days, by whole hours.",
             week,
         );
+        if self.is_partial {
+            family(
+                &mut text,
+                "tram_figures_complete",
+                "0 while events are left out: those that a release without figures stored are counted a part at a time.",
+            );
+            sample(&mut text, "tram_figures_complete", "", 0);
+        }
         text
     }
 }
@@ -149,6 +157,7 @@ mod tests {
                 hour(START.minus(HOUR).millis(), 7),
                 hour(START.millis(), u32::MAX),
             ],
+            is_partial: false,
         };
         let webhook = event_id(0).webhook;
         let stats = stats.of(webhook);

@@ -20,6 +20,7 @@ mod alarm;
 mod alerts;
 mod cancel;
 mod choose;
+mod counted;
 mod deliveries;
 mod finish;
 mod fresh;
@@ -62,6 +63,7 @@ use crate::{
     time::Timestamp,
     webhook::Webhook,
 };
+use counted::Counted;
 use fresh::FirstAttempts;
 use health::Health;
 use recent_tests::RecentTests;
@@ -193,6 +195,10 @@ pub struct Mailbox {
     /// long, as things stand.
     told_due: Option<Timestamp>,
     waiting_due: Option<Timestamp>,
+    /// Which events are in the figures that are kept.
+    counted: Counted,
+    /// There is much that was never counted.
+    count_more: bool,
     /// There is nothing to prune before then; `None` when that is not known.
     prune_at: Option<Timestamp>,
     /// A pruning is under way.
@@ -256,6 +262,9 @@ impl Mailbox {
         {
             mailbox.last = sql::read_sequence(row, 0)?;
         }
+        mailbox.counted = Counted::open(db)?;
+        // A number that was counted is not given again, whatever became of its event.
+        mailbox.last = mailbox.last.max(mailbox.counted.below());
         mailbox.first_attempts = FirstAttempts::open(db, mailbox.last)?;
         mailbox.waiting.extend(waiting::destinations(db)?);
         mailbox.resending = resend_all::load(db)?;
@@ -487,6 +496,7 @@ impl Mailbox {
                 self.end_trial(db, sequence, &report)?
             }
             MailboxRequest::Visit => {
+                self.count_more = true;
                 self.tend(db, now)?;
                 MailboxReply::VisitAt(self.visit_at(db, now)?.map(Timestamp::millis))
             }
@@ -494,7 +504,7 @@ impl Mailbox {
     }
 
     /// What is done beside relaying, in every wake: prunes what is over its time, and
-    /// goes on with a resend of many. Bounded; where more is left,
+    /// goes on with a resend of many and with counting. Bounded; where more is left,
     /// [`wake_at`](Self::wake_at) says so.
     ///
     /// # Errors
@@ -502,12 +512,13 @@ impl Mailbox {
     pub fn tend(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
         self.tended_at = now;
         let resent = self.go_on_resending(db, now);
+        let counted = self.count_more(db, now);
         let pruned = self.prune(db, now);
         if pruned.is_err() {
             // Not over and over, whatever is the matter.
             self.prune_later(now);
         }
-        resent.and(pruned)
+        resent.and(counted).and(pruned)
     }
 
     /// [`tend`](Self::tend) in a run that goes on for long, if more is left to do.
@@ -520,6 +531,7 @@ impl Mailbox {
             .more_to_prune(now)
             .into_iter()
             .chain(self.more_to_resend(now))
+            .chain(self.more_to_count(now))
             .min();
         if more.is_none_or(|at| at > now.plus(TEND_AGAIN)) || (next > now && self.tended_at <= now)
         {

@@ -10,6 +10,8 @@
 
 use super::{
     Mailbox, MailboxError,
+    counted::{self, Counted, Standing},
+    deliveries::Deliveries,
     refusals::{oldest_refused, prune_refused},
     schema, sql,
 };
@@ -72,8 +74,8 @@ impl Mailbox {
             if self.prune_at.is_some_and(|at| at > now) {
                 return Ok(());
             }
-            let keys = prune_keys(db, &config, now)?;
-            let payloads = prune_payloads(db, &config, now)?;
+            let keys = prune_keys(db, &config, self.counted, now)?;
+            let payloads = prune_payloads(db, &config, self.counted, now)?;
             if !keys && !payloads {
                 prune_refused(db, now.minus(days(config.retention_days)))?;
                 let next = next_end(db, &config)?;
@@ -128,10 +130,15 @@ impl Mailbox {
 }
 
 /// Forgets events whose keys are over their time; whether there may be more.
-fn prune_keys(db: &impl Database, config: &Webhook, now: Timestamp) -> Result<bool, MailboxError> {
+fn prune_keys(
+    db: &impl Database,
+    config: &Webhook,
+    counted: Counted,
+    now: Timestamp,
+) -> Result<bool, MailboxError> {
     let before = Sequence::first_at(now.minus(days(config.dedupe_days)));
     let rows = db.run(
-        "SELECT seq FROM events WHERE seq < ? AND status <> 'pending' ORDER BY seq LIMIT ?",
+        "SELECT seq, status FROM events WHERE seq < ? AND status <> 'pending' ORDER BY seq LIMIT ?",
         &[sql::sequence(before), sql::size(BATCH)],
     )?;
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
@@ -141,7 +148,9 @@ fn prune_keys(db: &impl Database, config: &Webhook, now: Timestamp) -> Result<bo
         sql::sequence(sql::read_sequence(first, 0)?),
         sql::sequence(sql::read_sequence(last, 0)?),
     ];
+    let gone = counted_as(counted, rows.iter(), 1)?;
     db.atomically(|| -> Result<(), MailboxError> {
+        counted::change_all(db, gone.into_iter().map(|one| (one, None)))?;
         db.run(
             "DELETE FROM payloads WHERE seq BETWEEN ? AND ? AND seq IN
                 (SELECT seq FROM events WHERE status <> 'pending')",
@@ -161,6 +170,7 @@ fn prune_keys(db: &impl Database, config: &Webhook, now: Timestamp) -> Result<bo
 fn prune_payloads(
     db: &impl Database,
     config: &Webhook,
+    counted: Counted,
     now: Timestamp,
 ) -> Result<bool, MailboxError> {
     let from = kept_from(db)?;
@@ -187,7 +197,10 @@ fn prune_payloads(
     };
     let to = sql::after(sql::read_sequence(last, 0)?);
     let range = [sql::sequence(from), sql::sequence(to)];
+    let is_test = |row: &&&Row| row.integer(TEST).is_ok_and(|test| test != 0);
+    let gone = counted_as(counted, over.iter().filter(is_test).copied(), STATUS)?;
     db.atomically(|| -> Result<(), MailboxError> {
+        counted::change_all(db, gone.into_iter().map(|one| (one, None)))?;
         for statement in [
             "DELETE FROM payloads WHERE seq >= ? AND seq < ?",
             "DELETE FROM events WHERE seq >= ? AND seq < ? AND test = 1",
@@ -205,8 +218,26 @@ fn prune_payloads(
 /// payload.
 pub(super) const KEPT: &str = "seq, fresh, status, test, conflicts, key, body_sha256, name, \
      object_id, summary";
+/// Where among these the status and the test stand.
+const STATUS: usize = 2;
+const TEST: usize = 3;
 /// How many columns these and the deliveries are.
 const COLUMNS: usize = 11;
+
+/// What events count as that go as a whole. None of them is pending.
+fn counted_as<'a>(
+    counted: Counted,
+    rows: impl Iterator<Item = &'a Row>,
+    status: usize,
+) -> Result<Vec<Standing>, MailboxError> {
+    let nowhere = Deliveries::default();
+    let standings = rows.map(|row| {
+        let event = sql::read_sequence(row, 0)?;
+        Ok(counted.standing_as(event, sql::read_status(row, status)?, &nowhere))
+    });
+    let standings: Vec<Option<Standing>> = standings.collect::<Result<_, MailboxError>>()?;
+    Ok(standings.into_iter().flatten().collect())
+}
 
 /// Takes the payloads out of events' rows, in their order.
 ///

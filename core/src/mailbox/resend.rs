@@ -6,6 +6,7 @@
 
 use super::{
     Mailbox, MailboxError,
+    counted::Counted,
     deliveries::{Deliveries, Record, State},
     payload::Payload,
     waiting::{self, Waiting},
@@ -64,8 +65,10 @@ impl Mailbox {
         }
         let configured = self.configured();
         let relaying = self.relaying().is_some();
+        let counted = self.counted;
         let stored = db.atomically(|| {
-            let Some(chosen) = again(db, &configured, event, destination, now)? else {
+            let chosen = again(db, &configured, counted, event, destination, now)?;
+            let Some(chosen) = chosen else {
                 return Ok(None);
             };
             let due = chosen.iter().map(|id| self.earliest(*id, now, now)).min();
@@ -108,6 +111,7 @@ impl Mailbox {
 pub(super) fn again(
     db: &impl Database,
     configured: &[DestinationId],
+    counted: Counted,
     event: Sequence,
     destination: Option<DestinationId>,
     now: Timestamp,
@@ -143,7 +147,8 @@ pub(super) fn again(
         }
     }
     if deliveries != before {
-        deliveries.save(db, event)?;
+        let counted_as = counted.standing(event, &before);
+        deliveries.save(db, event, counted_as)?;
     }
     Ok(Some(chosen))
 }

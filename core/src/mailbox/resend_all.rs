@@ -4,7 +4,7 @@
 //! Where it stands is kept, so that an eviction does not end it. Each wish has an id, by
 //! which the operator asks how far it is: to ask must never be to wish again.
 
-use super::{Mailbox, MailboxError, list, resend, schema, sql, view::EventQuery};
+use super::{Mailbox, MailboxError, list, resend, scan, schema, sql, view::EventQuery};
 use crate::{
     database::{Database, Value},
     ids::{DestinationId, Sequence},
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Events of one transaction.
 pub(super) const BATCH: usize = 100;
+/// Events that one looks through for a text.
+const LOOKED_AT: usize = 1_000;
 /// Transactions of one wake.
 const BATCHES: usize = 5;
 /// The next wake comes after this.
@@ -169,29 +171,36 @@ impl Mailbox {
         resending: &Resending,
         now: Timestamp,
     ) -> Result<Resending, MailboxError> {
-        let mut sql = "SELECT seq FROM events WHERE seq > ? AND seq < ?".to_owned();
+        let search = scan::search(&resending.query);
+        let mut sql = "SELECT seq, summary FROM events WHERE seq > ? AND seq < ?".to_owned();
         let mut values = vec![
             sql::sequence(resending.after),
             sql::sequence(resending.upto),
         ];
         list::narrow(&resending.query, &mut sql, &mut values);
         sql.push_str(" ORDER BY seq LIMIT ?");
-        values.push(sql::size(BATCH));
-        let events = db
-            .run(&sql, &values)?
+        // What a text is looked for in is read.
+        let limit = if search.is_some() { LOOKED_AT } else { BATCH };
+        values.push(sql::size(limit));
+        let rows = db.run(&sql, &values)?;
+        let events = rows
             .iter()
+            .filter(|row| scan::is_found(search.as_ref(), row))
+            .take(BATCH)
             .map(|row| sql::read_sequence(row, 0))
             .collect::<Result<Vec<_>, _>>()?;
         let mut next = resending.clone();
-        next.after = match events.last() {
-            Some(last) if events.len() >= BATCH => *last,
+        next.after = match (events.last(), rows.last()) {
+            (Some(last), _) if events.len() >= BATCH => *last,
+            (_, Some(last)) if rows.len() >= limit => sql::read_sequence(last, 0)?,
             _ => resending.upto,
         };
         let configured = self.configured();
+        let counted = self.counted;
         let stored = db.atomically(|| {
             let mut queued: Vec<DestinationId> = Vec::new();
             for event in events {
-                let chosen = match resend::again(db, &configured, event, None, now) {
+                let chosen = match resend::again(db, &configured, counted, event, None, now) {
                     // One that cannot be read must not stop the others.
                     Err(error) if error.is_unreadable() => None,
                     chosen => chosen?,

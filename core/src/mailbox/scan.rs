@@ -11,9 +11,11 @@ use super::{
     waiting::{self, Span},
 };
 use crate::{
-    database::{Database, Value},
+    database::{Database, Row, Value},
     delivery::Status,
+    event::Summary,
     ids::{DestinationId, Sequence},
+    search::Search,
     time::Timestamp,
 };
 
@@ -56,6 +58,7 @@ impl Mailbox {
         let mut look = Look {
             query,
             wanted,
+            search: search(query),
             window: wanted,
             left: most,
             found: Found::default(),
@@ -69,9 +72,24 @@ impl Mailbox {
     }
 }
 
+/// What the query's text is looked for with.
+pub(super) fn search(query: &EventQuery) -> Option<Search> {
+    let text = query.q.as_deref().filter(|q| !q.is_empty());
+    text.map(Search::new)
+}
+
+/// Whether a row (its second column a summary) holds the text, if one is looked for.
+pub(super) fn is_found(search: Option<&Search>, row: &Row) -> bool {
+    search.is_none_or(|search| {
+        let summary = sql::read_json::<Summary>(row, 1, "an event's summary");
+        summary.is_ok_and(|summary| search.finds(&summary))
+    })
+}
+
 /// A look under way.
 struct Look<'q> {
     query: &'q EventQuery,
+    search: Option<Search>,
     wanted: usize,
     window: usize,
     left: usize,
@@ -120,16 +138,29 @@ impl Look<'_> {
         waiting: Option<&[DestinationId]>,
     ) -> Result<(), MailboxError> {
         let mut values = vec![sql::sequence(span.below), sql::sequence(span.from)];
-        let mut sql = match waiting {
-            None => "SELECT seq FROM events WHERE seq < ? AND seq >= ?".to_owned(),
+        // What a text is looked for in is all read: a window is small.
+        let columns = match &self.search {
+            None => "SELECT seq",
+            Some(_) => "SELECT seq, summary",
+        };
+        let events = match waiting {
+            None => " FROM events WHERE seq < ? AND seq >= ?".to_owned(),
             Some(destinations) => waiting::events(destinations),
         };
+        let mut sql = [columns, &events].concat();
         list::narrow(self.query, &mut sql, &mut values);
-        sql.push_str(" ORDER BY seq DESC LIMIT ?");
+        sql.push_str(" ORDER BY seq DESC");
         let more = self.wanted.saturating_sub(self.found.events.len());
-        values.push(sql::size(more));
-        for row in db.run(&sql, &values)? {
-            self.found.events.push(sql::read_sequence(&row, 0)?);
+        if self.search.is_none() {
+            sql.push_str(" LIMIT ?");
+            values.push(sql::size(more));
+        }
+        let rows = db.run(&sql, &values)?;
+        let found = rows
+            .iter()
+            .filter(|row| is_found(self.search.as_ref(), row));
+        for row in found.take(more) {
+            self.found.events.push(sql::read_sequence(row, 0)?);
         }
         Ok(())
     }

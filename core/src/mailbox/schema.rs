@@ -13,7 +13,9 @@
 //! - `refusals`: one row, the newest refused requests (shard 0 alone has it).
 //! - `health`: one row a destination that is not simply well.
 //! - `tallies`: one row an hour, what left no event (shard 0 alone has it).
-//! - `meta`: schema version, configuration, shard, cursor, retired.
+//! - `hours`: one row an hour, the figures of the events that came in it, as far as they
+//!   are counted.
+//! - `meta`: schema version, configuration, shard, cursor, what is counted, retired.
 
 use super::{
     MailboxError, MailboxTrouble,
@@ -75,6 +77,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         filtered INTEGER NOT NULL
     ) STRICT",
     ],
+    &["CREATE TABLE hours (hour INTEGER PRIMARY KEY, counts TEXT NOT NULL) STRICT"],
 ];
 
 const SCHEMA: &str = "schema";
@@ -120,7 +123,7 @@ pub(super) fn migrate(
 /// Drops every table but `meta`: nothing of a deleted webhook is kept.
 pub(super) fn drop_all(db: &impl Database) -> Result<(), MailboxError> {
     for table in [
-        "events", "payloads", "waiting", "refusals", "health", "tallies",
+        "events", "payloads", "waiting", "refusals", "health", "tallies", "hours",
     ] {
         db.run(&["DROP TABLE IF EXISTS ", table].concat(), &[])?;
     }
@@ -205,7 +208,7 @@ mod tests {
         migrate(&db, FIRST).unwrap();
         insert(&db);
         migrate(&db, MIGRATIONS).unwrap();
-        assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(3)));
+        assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(4)));
         assert_eq!(db.run("SELECT seq FROM events", &[]).unwrap().len(), 1);
         let row = |id| {
             let values = [integer(id), sql::blob(b"x")];

@@ -5,21 +5,25 @@
 //! stored (refused, repeated, filtered out) is counted where it is met and told in
 //! batches: one row an hour, in shard 0, approximate.
 
-use super::{Mailbox, MailboxError, health::Health, sql};
+use super::{
+    Mailbox, MailboxError,
+    counted::{self, PACE, Pace},
+    health::Health,
+    sql, waiting,
+};
 use crate::{
     database::Database,
-    delivery::Status,
     ids::{DestinationId, Sequence, WebhookId},
     own_json,
     time::{DAY, Timestamp},
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// How far back hours are told.
 const TOLD: Duration = DAY.saturating_mul(7);
 /// How long what was counted in an hour is kept.
-const KEPT: Duration = DAY.saturating_mul(8);
+pub(super) const KEPT: Duration = DAY.saturating_mul(8);
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
@@ -110,16 +114,10 @@ pub struct Stats {
     pub destinations: Vec<DestinationStats>,
     /// The hours of the last seven days in which anything came, oldest first.
     pub hours: Vec<Hour>,
-}
-
-/// The place of a status in [`Stats::counts`].
-const fn place(status: Status) -> usize {
-    match status {
-        Status::Pending => 0,
-        Status::Delivered => 1,
-        Status::Failed => 2,
-        Status::Cancelled => 3,
-    }
+    /// Some events are not counted yet: a database of a release that kept no figures is
+    /// counted a part at a time.
+    #[serde(default)]
+    pub is_partial: bool,
 }
 
 impl Stats {
@@ -142,6 +140,7 @@ impl Stats {
             .into_iter()
             .flatten()
             .min();
+        self.is_partial |= other.is_partial;
         for theirs in other.destinations {
             match self
                 .destinations
@@ -218,8 +217,13 @@ impl Stats {
                 )
             })
             .collect();
+        let partial = if self.is_partial {
+            r#""complete":false,"#
+        } else {
+            ""
+        };
         format!(
-            r#"{{"counts":{{"pending":{pending},"delivered":{delivered},"failed":{failed},"cancelled":{cancelled}}},"oldest_pending_seconds":{},"destinations":[{}],"hours":[{}]}}"#,
+            r#"{{{partial}"counts":{{"pending":{pending},"delivered":{delivered},"failed":{failed},"cancelled":{cancelled}}},"oldest_pending_seconds":{},"destinations":[{}],"hours":[{}]}}"#,
             or_null(age),
             destinations.join(","),
             hours.join(",")
@@ -234,51 +238,63 @@ pub(super) const fn begin_of_hour(at: Timestamp) -> i64 {
         .saturating_mul(HOUR_MILLIS)
 }
 
+fn unsigned(count: i64) -> u32 {
+    u32::try_from(count.max(0)).unwrap_or(u32::MAX)
+}
+
 impl Mailbox {
-    /// The figures of this Mailbox. Reads every event's row once.
+    /// The figures of this Mailbox. Reads what was counted and kept, and what has come
+    /// since: no more, however much is stored.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn stats(&self, db: &impl Database, now: Timestamp) -> Result<Stats, MailboxError> {
+    pub fn stats(&mut self, db: &impl Database, now: Timestamp) -> Result<Stats, MailboxError> {
+        self.stats_at(db, PACE, now)
+    }
+
+    pub(super) fn stats_at(
+        &mut self,
+        db: &impl Database,
+        pace: Pace,
+        now: Timestamp,
+    ) -> Result<Stats, MailboxError> {
         let mut stats = Stats::default();
-        let Some(config) = &self.config else {
+        let Some(config) = self.config.clone() else {
             return Ok(stats);
         };
+        let rest = self.count_on(db, pace, now)?;
+        stats.is_partial = !rest.is_all;
         let oldest_hour = begin_of_hour(now.minus(TOLD));
-        let per_hour = Sequence::first_at(Timestamp::from_millis(HOUR_MILLIS)).number();
-        // Numbers count from the Unix epoch, so that a division finds the hour. Whatever is
-        // bound is floating point, which would divide into fractions.
-        let rows = db.run(
-            "SELECT seq / CAST(? AS INTEGER), status, count(*), min(seq) FROM events
-             GROUP BY 1, 2 ORDER BY 1",
-            &[sql::integer(per_hour)],
-        )?;
-        for row in &rows {
-            let status = sql::read_status(row, 1)?;
-            let count = sql::read_count(row, 2)?;
-            let first = sql::read_sequence(row, 3)?;
-            if let Some(sum) = stats.counts.get_mut(place(status)) {
-                *sum = sum.saturating_add(count);
+        let mut pending: BTreeMap<DestinationId, i64> = BTreeMap::new();
+        let counted = counted::kept(db)?;
+        for (begins, counts) in counted.0.iter().chain(&rest.hours.0) {
+            let [_, delivered, failed, _] = counts.events.map(unsigned);
+            for (sum, count) in stats.counts.iter_mut().zip(counts.events) {
+                *sum = sum.saturating_add(unsigned(count));
             }
-            if status == Status::Pending {
-                let came = first.at().millis();
-                stats.oldest_pending = Some(stats.oldest_pending.map_or(came, |at| at.min(came)));
+            for (destination, count) in &counts.pending {
+                let sum = pending.entry(*destination).or_default();
+                *sum = sum.saturating_add(*count);
             }
-            let begins = begin_of_hour(first.at());
-            if begins < oldest_hour {
-                continue;
+            let received = counts
+                .events
+                .iter()
+                .fold(0_i64, |sum, one| sum.saturating_add(*one));
+            if *begins >= oldest_hour && received > 0 {
+                stats.add(Stats {
+                    hours: vec![Hour {
+                        begins: *begins,
+                        received: unsigned(received),
+                        delivered,
+                        failed,
+                        tally: Tally::default(),
+                    }],
+                    ..Stats::default()
+                });
             }
-            let only = |wanted| if status == wanted { count } else { 0 };
-            stats.add(Stats {
-                hours: vec![Hour {
-                    begins,
-                    received: count,
-                    delivered: only(Status::Delivered),
-                    failed: only(Status::Failed),
-                    tally: Tally::default(),
-                }],
-                ..Stats::default()
-            });
+        }
+        if stats.counts.first().is_some_and(|pending| *pending > 0) {
+            stats.oldest_pending = self.oldest_pending(db)?.map(Timestamp::millis);
         }
         for row in db.run(
             "SELECT hour, refused, duplicate, filtered FROM tallies WHERE hour >= ?",
@@ -304,10 +320,41 @@ impl Mailbox {
                 id: destination.id,
                 url: destination.url.clone(),
                 down_since: health.and_then(Health::down_since).map(Timestamp::millis),
-                pending: self.pending_for(db, destination.id)?,
+                pending: pending
+                    .get(&destination.id)
+                    .map_or(0, |count| unsigned(*count)),
             });
         }
         Ok(stats)
+    }
+
+    /// When the oldest pending event came.
+    fn oldest_pending(&self, db: &impl Database) -> Result<Option<Timestamp>, MailboxError> {
+        let first_attempts = self.first_attempts.firsts().map(|(_, event)| event);
+        let beyond = self.first_attempts.beyond(db, self.last)?;
+        let mut oldest = first_attempts.chain(beyond).min();
+        // What is out, or set aside, may have been cancelled.
+        let out = self.in_flight.keys().map(|(event, _)| *event);
+        let mut unknown: Vec<Sequence> = out.chain(self.unreadable.keys().copied()).collect();
+        unknown.sort_unstable();
+        for event in unknown {
+            let rows = db.run(
+                "SELECT 1 FROM events WHERE seq = ? AND status = 'pending'",
+                &[sql::sequence(event)],
+            )?;
+            if !rows.is_empty() {
+                oldest = oldest.into_iter().chain([event]).min();
+                break;
+            }
+        }
+        for destination in waiting::destinations(db)? {
+            let waits = waiting::oldest(db, destination)?;
+            oldest = oldest
+                .into_iter()
+                .chain(waits.map(|(_, event)| event))
+                .min();
+        }
+        Ok(oldest.map(Sequence::at))
     }
 
     /// Adds to what was counted in this hour: one row, and some of long ago go.
@@ -382,6 +429,7 @@ mod tests {
                 pending,
             }],
             hours,
+            is_partial: false,
         }
     }
 

@@ -114,10 +114,12 @@ impl Mailbox {
     ) -> Result<MailboxReply, MailboxError> {
         let report: Deliveries =
             own_json::read(report).map_err(|_| MailboxError::unreadable("a trial"))?;
+        let counted = self.counted;
         let stored = db.atomically(|| -> Result<bool, MailboxError> {
             let Some(mut deliveries) = Deliveries::load(db, event)? else {
                 return Ok(false);
             };
+            let before = counted.standing(event, &deliveries);
             for outcome in &report.0 {
                 if let Some(record) = deliveries.get_mut(outcome.destination)
                     && record.state == State::Failed
@@ -126,7 +128,7 @@ impl Mailbox {
                     record.set(outcome.state, outcome.history());
                 }
             }
-            deliveries.save(db, event)?;
+            deliveries.save(db, event, before)?;
             Ok(true)
         })?;
         let Some(config) = self.config.as_ref().filter(|_| stored) else {

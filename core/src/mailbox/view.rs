@@ -28,7 +28,8 @@ pub struct EventQuery {
     pub from: Option<i64>,
     /// Received before or at (Unix milliseconds).
     pub to: Option<i64>,
-    /// Substring of transaction id, description, account or amount.
+    /// Found in transaction id, description, account, amount, payer or the payer's
+    /// account, in any case and without regard to accents.
     pub q: Option<String>,
     /// With the attempts of each delivery.
     pub include_attempts: bool,
@@ -67,9 +68,12 @@ pub struct EventView {
     pub attempts: u32,
     /// The origin's last status.
     pub last_status_code: Option<u16>,
+    /// Why the last attempt of what is not delivered was not taken.
+    pub last_error: Option<String>,
     /// When the next attempt is due, RFC 3339 UTC.
     pub next_attempt_at: Option<String>,
     /// What it says at a glance.
+    #[serde(serialize_with = "Summary::shown")]
     pub summary: Summary,
     /// The request's headers.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -150,10 +150,10 @@ pub(super) fn nth_of_each(
     Ok(place)
 }
 
-/// The beginning of a statement for the events of a span (its end, its beginning) that
-/// wait for one of the destinations.
+/// The end of a statement for the events of a span (its end, its beginning) that wait for
+/// one of the destinations.
 pub(super) fn events(destinations: &[DestinationId]) -> String {
-    let mut sql = "SELECT seq FROM events WHERE seq IN
+    let mut sql = " FROM events WHERE seq IN
          (SELECT seq FROM waiting WHERE destination IN (''"
         .to_owned();
     for destination in destinations {

@@ -249,6 +249,9 @@ fn summary() -> Summary {
         transaction_id: text(),
         description: text(),
         occurred_at: Some(START.to_rfc3339()),
+        payer: text(),
+        currency: text(),
+        payer_account: text(),
     }
 }
 
@@ -266,6 +269,7 @@ fn bare_event(deliveries: Option<Vec<DeliveryView>>) -> EventView {
         conflicts: 0,
         attempts: 0,
         last_status_code: None,
+        last_error: None,
         next_attempt_at: None,
         summary: Summary::default(),
         headers: None,
@@ -312,6 +316,7 @@ fn events() {
         conflicts: 5,
         attempts: 26,
         last_status_code: Some(503),
+        last_error: Some("the origin answered 503".into()),
         next_attempt_at: Some(START.to_rfc3339()),
         summary: summary(),
         ..bare_event(deliveries())
@@ -371,11 +376,13 @@ fn figures() {
             failed: 1,
             tally: Tally::default(),
         }],
+        is_partial: false,
     };
-    check(
-        "Stats",
-        &[stats.to_json(START), Stats::default().to_json(START)][..1],
-    );
+    let partial = Stats {
+        is_partial: true,
+        ..stats.clone()
+    };
+    check("Stats", &[stats.to_json(START), partial.to_json(START)]);
     let none: Value = serde_json::from_str(&Stats::default().to_json(START)).unwrap();
     assert!(compiled(named("Stats")).is_valid(&none));
 }

@@ -24,6 +24,10 @@ pub(super) struct Transaction {
     pub(super) description: &'static [&'static str],
     /// In Vietnamese local time unless it says otherwise.
     pub(super) occurred_at: &'static [&'static str],
+    /// Who is at the other end.
+    pub(super) payer: &'static [&'static str],
+    pub(super) payer_account: &'static [&'static str],
+    pub(super) currency: &'static [&'static str],
 }
 
 impl Transaction {
@@ -49,6 +53,9 @@ impl Transaction {
                 occurred_at: shown(self.occurred_at)
                     .and_then(|when| Timestamp::parse_vietnamese(&when))
                     .map(Timestamp::to_rfc3339),
+                payer: shown(self.payer),
+                payer_account: shown(self.payer_account),
+                currency: shown(self.currency),
             },
             test: false,
             identity: self.identity(transaction),
@@ -127,6 +134,9 @@ mod tests {
         transaction_id: &[],
         description: &[],
         occurred_at: &["when"],
+        payer: &["from"],
+        payer_account: &["from_account"],
+        currency: &["currency"],
     };
     const WORDED: Transaction = Transaction {
         identity: &["checksum", "id"],

@@ -60,6 +60,9 @@ static TRANSACTION: Transaction = Transaction {
     transaction_id: &["transaction_ref", "transaction_id"],
     description: &["description"],
     occurred_at: &["transaction_date"],
+    payer: &[],
+    payer_account: &[],
+    currency: &["currency"],
 };
 
 const SAMPLE: &str = r#"{"event":"bank_transaction","transaction_id":0,"bank_code":"VCB","bank_name":"Vietcombank","account_number":"88888888","transaction_type":"credit","amount":"1.00","currency":"VND","balance_after":null,"description":"TRAM TEST giao dich thu nghiem","transaction_ref":"MA_GIAO_DICH_THU_NGHIEM","transaction_date":"2026-11-20T02:30:00.000Z","counterpart_name":"NGUYEN VAN A","order_id":null,"timestamp":1763632800}"#;

@@ -121,6 +121,9 @@ const TRANSACTION: Transaction = Transaction {
     transaction_id: &["tid", "id"],
     description: &["description"],
     occurred_at: &["when"],
+    payer: &["corresponsiveName"],
+    payer_account: &["corresponsiveAccount"],
+    currency: &[],
 };
 
 #[cfg(test)]
@@ -193,6 +196,7 @@ mod tests {
                     transaction_id: Some("BANK_REF_ID".into()),
                     description: Some("Chuyển khoản \"DH35\"".into()),
                     occurred_at: Some("2020-10-13T17:34:57.000Z".into()),
+                    ..Summary::default()
                 },
             }
         );

@@ -71,6 +71,9 @@ static TRANSACTION: Transaction = Transaction {
     transaction_id: &["reference", "id"],
     description: &["description"],
     occurred_at: &["transactionDateTime"],
+    payer: &["counterAccountName"],
+    payer_account: &["counterAccountNumber"],
+    currency: &[],
 };
 
 /// What "Gọi thử" sends, but for the amount.

@@ -65,6 +65,9 @@ static TRANSACTION: Transaction = Transaction {
     transaction_id: &["reference", "paymentLinkId"],
     description: &["description"],
     occurred_at: &["transactionDateTime"],
+    payer: &["counterAccountName"],
+    payer_account: &["counterAccountNumber"],
+    currency: &["currency"],
 };
 
 /// `name=value` of all fields, sorted by name, with `&` between them; nothing is

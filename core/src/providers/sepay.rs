@@ -71,6 +71,9 @@ static TRANSACTION: Transaction = Transaction {
     transaction_id: &["referenceCode", "id"],
     description: &["content", "description"],
     occurred_at: &["transactionDate"],
+    payer: &[],
+    payer_account: &[],
+    currency: &[],
 };
 
 /// What a transaction says, in JSON or a form.

@@ -57,6 +57,9 @@ static TRANSACTION: Transaction = Transaction {
     transaction_id: &["reference_code", "transaction_id"],
     description: &["content"],
     occurred_at: &["transaction_date"],
+    payer: &[],
+    payer_account: &[],
+    currency: &[],
 };
 
 const SAMPLE: &str = r#"{"gateway":"Vietcombank","transaction_date":"2026-11-20 09:30:00","account_number":"88888888","va":"","payment_code":null,"content":"TRAM TEST giao dich thu nghiem","transfer_type":"credit","amount":1,"reference_code":"MA_GIAO_DICH_THU_NGHIEM","accumulated":0,"transaction_id":"00000000-0000-0000-0000-000000000000","bank_account_xid":"00000000-0000-0000-0000-000000000000"}"#;

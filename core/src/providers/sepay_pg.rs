@@ -100,6 +100,8 @@ impl Provider for SePayGateway {
                 occurred_at: text("/transaction/transaction_date")
                     .and_then(|when| Timestamp::parse_vietnamese(&when))
                     .map(Timestamp::to_rfc3339),
+                currency: text("/transaction/transaction_currency")
+                    .or_else(|| text("/order/order_currency")),
                 ..Summary::default()
             },
             test: false,

@@ -106,6 +106,7 @@ impl Provider for Shopify {
                 occurred_at: first(["/updated_at", "/created_at"])
                     .and_then(|when| Timestamp::parse_rfc3339(&when))
                     .map(Timestamp::to_rfc3339),
+                currency: text("/currency"),
                 ..Summary::default()
             },
             // `X-Shopify-Test` is not signed, so it must not take a request out of dedupe

@@ -98,6 +98,7 @@ impl Provider for Stripe {
                         Timestamp::parse_unix(&at).or_else(|| Timestamp::parse_rfc3339(&at))
                     })
                     .map(Timestamp::to_rfc3339),
+                currency: text("/data/object/currency"),
                 ..Summary::default()
             },
             // Events in test mode are events: the operator is testing with them.

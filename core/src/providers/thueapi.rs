@@ -69,6 +69,9 @@ static TRANSACTION: Transaction = Transaction {
     transaction_id: &["transactionNumber", "id"],
     description: &["content"],
     occurred_at: &["transactionDate"],
+    payer: &[],
+    payer_account: &[],
+    currency: &[],
 };
 
 /// What one transaction of an array says.

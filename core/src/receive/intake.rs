@@ -136,6 +136,9 @@ fn new_event(key: DedupeKey, body_sha256: [u8; 32], facts: Facts, relayed: Relay
                 .description
                 .map(|text| clip(text, MOST_SHOWN_OF_DESCRIPTION)),
             occurred_at: summary.occurred_at,
+            payer: shown(summary.payer),
+            payer_account: shown(summary.payer_account),
+            currency: shown(summary.currency),
         },
         test: facts.test,
         body: relayed.body,

@@ -12,6 +12,11 @@ use crate::{
 /// The most of the platform's own words that is kept of a failure, in bytes.
 const KEPT_OF_REASON: usize = 300;
 
+/// How the reason of an attempt begins that had no answer in time.
+pub(crate) const TIMED_OUT: &str = "timed out";
+/// How the reason of an attempt begins that was not made.
+pub(crate) const NOT_SENT: &str = "not sent";
+
 /// What the `number`th attempt means for its delivery.
 ///
 /// A 2xx means taken, unless the body speaks against it: what it has to say is the
@@ -59,7 +64,7 @@ pub fn judge(
             attempt.error = Some(match &failure {
                 Failure::Timeout => timed_out(destination),
                 Failure::Connection(why) => because("no connection", why),
-                Failure::Forbidden(why) => because("not sent", why),
+                Failure::Forbidden(why) => because(NOT_SENT, why),
             });
             (!matches!(failure, Failure::Forbidden(_)), None)
         }
@@ -158,7 +163,7 @@ fn member(body: &[u8], name: &str) -> Option<String> {
 }
 
 fn timed_out(destination: &Destination) -> String {
-    format!("timed out after {} s", timeout_seconds(destination))
+    format!("{TIMED_OUT} after {} s", timeout_seconds(destination))
 }
 
 /// A sentence, and the reason where there is one.

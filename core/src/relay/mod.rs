@@ -8,6 +8,7 @@
 mod judge;
 mod request;
 
+pub(crate) use judge::{NOT_SENT, TIMED_OUT};
 pub use judge::{judge, says_success};
 pub(crate) use request::sign;
 pub use request::{Outgoing, outgoing};

@@ -141,6 +141,41 @@ pub fn read(list: &str, db: &impl Database, read: &dyn Fn() -> u64) -> Result<u6
     }
 }
 
+/// How many rows are read for the figures of so many events, by `read`, the count of the
+/// database so far. They have been counted once before.
+///
+/// # Errors
+/// When the database fails or the figures are wrong.
+pub fn figures(stored: u32, db: &impl Database, read: &dyn Fn() -> u64) -> Result<u64, String> {
+    let said = |error: crate::mailbox::MailboxError| error.to_string();
+    let mut mailbox = Mailbox::open(db, None, START).map_err(said)?;
+    mailbox.configure(db, &webhook(1), 0, START).map_err(said)?;
+    let mut now = START;
+    let (mut from, mut complete) = (0, false);
+    while from < stored {
+        let to = from.saturating_add(100).min(stored);
+        let batch = (from..to).map(|n| event(&n.to_string(), &[b'x'; 500]));
+        mailbox
+            .accept(db, &accept(batch.collect()), now)
+            .map_err(said)?;
+        now = now.plus(Duration::from_secs(1));
+        from = to;
+    }
+    now = now.plus(MINUTE);
+    while !complete {
+        complete = !mailbox.stats(db, now).map_err(said)?.is_partial;
+    }
+    let before = read();
+    let stats = mailbox.stats(db, now).map_err(said)?;
+    let rows = read().saturating_sub(before);
+    let [pending, ..] = stats.counts;
+    if (pending, stats.is_partial) == (stored, false) {
+        Ok(rows)
+    } else {
+        Err(format!("{pending} are counted instead of {stored}"))
+    }
+}
+
 struct Station<'a, D> {
     db: &'a D,
     mailbox: Mailbox,

@@ -4,7 +4,8 @@
 //!
 //! `GET /cases` lists the cases; `GET /run/{case}` runs one on an empty database
 //! and answers `ok`, or 500 with what failed; `GET /rows/{scenario}` answers with
-//! the rows a scenario writes, `GET /read/{list}` with those that a page reads.
+//! the rows a scenario writes, `GET /read/{list}` with those that a page reads, and
+//! `GET /figures/{stored}` with those that the figures of so many events take.
 
 #![expect(missing_docs, reason = "the methods that the macro exports")]
 
@@ -62,6 +63,11 @@ impl DurableObject for Suite {
             }
             Some(("read", list)) => rows::read(list, &self.database, &|| self.database.rows_read())
                 .map(|rows| rows.to_string()),
+            Some(("figures", stored)) => match stored.parse() {
+                Ok(stored) => rows::figures(stored, &self.database, &|| self.database.rows_read())
+                    .map(|rows| rows.to_string()),
+                Err(_) => Err("not a number".to_owned()),
+            },
             _ => Err("no such route".to_owned()),
         };
         match outcome {

@@ -18,7 +18,7 @@ use crate::{
 use proptest::prelude::*;
 
 /// A Mailbox of that webhook and shard, whose deliveries are tried twice.
-fn rig(webhook_number: u8, shard: u8, destinations: u8) -> Rig {
+pub(super) fn rig(webhook_number: u8, shard: u8, destinations: u8) -> Rig {
     let db = NativeDatabase::in_memory().unwrap();
     let mut mailbox = Mailbox::open(&db, None, START).unwrap();
     let mut webhook = webhook(destinations);
@@ -83,12 +83,14 @@ fn matches(view: &EventView, query: &EventQuery) -> bool {
         && query.to.is_none_or(|to| at <= to)
         && query.q.as_ref().is_none_or(|q| {
             let mut texts = texts.into_iter().flatten();
-            texts.any(|text| text.to_lowercase().contains(&q.to_lowercase()))
+            // The accents that are there at all.
+            let plain = |text: &str| text.to_lowercase().replace('ễ', "e").replace('ă', "a");
+            texts.any(|text| plain(text).contains(&plain(q)))
         })
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Take(u8),
     Run(u16),
     Lease(u16),
@@ -100,7 +102,7 @@ enum Step {
     Reopen,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         10 => any::<u8>().prop_map(Step::Take),
         2 => Just(Step::Run(200)),
@@ -114,7 +116,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn apply(rig: &mut Rig, events: &mut Vec<EventId>, step: &Step) {
+pub(super) fn apply(rig: &mut Rig, events: &mut Vec<EventId>, step: &Step) {
     let chosen = |which: usize| events.get(which % events.len().max(1)).copied();
     match *step {
         Step::Take(kind) => {
@@ -177,7 +179,7 @@ fn query() -> impl Strategy<Value = EventQuery> {
         1 => Just(Some(Status::Cancelled)),
     ];
     let name = prop::option::weighted(0.3, Just("paid".to_owned()));
-    let q = prop::option::weighted(0.3, prop_oneof![Just("1"), Just("23"), Just("NGUY")]);
+    let q = prop::option::weighted(0.3, prop_oneof![Just("1"), Just("23"), Just("NGUYEN v")]);
     let webhook = prop::option::weighted(0.2, 1_u8..3);
     let time = || prop::option::weighted(0.3, 0_i64..200_000);
     (1_u32..6, status, name, q, webhook, time(), time()).prop_map(
@@ -314,7 +316,11 @@ fn what_waits_is_found_by_its_index() {
         steps.join("; ")
     };
     let destinations = [destination(0).id, destination(1).id];
-    let sql = crate::mailbox::waiting::events(&destinations);
+    let sql = [
+        "SELECT seq",
+        &crate::mailbox::waiting::events(&destinations),
+    ]
+    .concat();
     let plan_of_waiting =
         plan(&[&sql, " AND status = 'pending' ORDER BY seq DESC LIMIT ?"].concat());
     assert!(
@@ -348,7 +354,7 @@ fn heavy(rig: &mut Rig, id: &str, history: &History) -> EventId {
     for record in &mut deliveries.0 {
         record.set(State::Failed, history.clone());
     }
-    deliveries.save(&rig.db, id.sequence).unwrap();
+    deliveries.save(&rig.db, id.sequence, None).unwrap();
     id
 }
 

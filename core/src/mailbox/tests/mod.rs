@@ -11,6 +11,7 @@ mod alerts;
 mod cost;
 mod ends;
 mod faults;
+mod figures;
 mod health;
 mod lists;
 mod meetings;

@@ -30,6 +30,7 @@ fn in_a_list(id: EventId) -> Value {
         "conflicts": 0,
         "attempts": 2,
         "last_status_code": 500,
+        "last_error": "status 500",
         "next_attempt_at": "2026-11-20T07:01:00.000Z",
         "summary": {
             "bank": "VCB",
@@ -38,6 +39,8 @@ fn in_a_list(id: EventId) -> Value {
             "amount": "200500",
             "transaction_id": "FT1",
             "description": "Nguyễn Văn A chuyển tiền DH1234",
+            "payer": null,
+            "currency": null,
             "occurred_at": null
         }
     })
