@@ -17,6 +17,7 @@ use crate::{
 use tram_core::{
     cors,
     ids::{EventId, WebhookId},
+    mailbox::jobs::JobKind,
     messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, Reveal, Write},
     problem::{FieldError, Problem},
     query,
@@ -140,9 +141,15 @@ impl Manager<'_> {
             ("GET", ["stats"]) => self.stats(false).await,
             ("GET", [METRICS]) => self.stats(true).await,
             ("GET", ["events"]) => self.list_events().await,
-            // Before the ids: it is none.
-            ("POST", ["events", "resend"]) => self.resend_all().await,
-            (_, ["events", "resend"]) => Err(Problem::method_not_allowed(&["POST"]).into()),
+            ("DELETE", ["events"]) => self.begin_job(JobKind::Delete).await,
+            // Before the ids: they are none.
+            ("POST", ["events", "resend"]) => self.begin_job(JobKind::Resend).await,
+            ("POST", ["events", "cancel"]) => self.begin_job(JobKind::Cancel).await,
+            (_, ["events", "resend" | "cancel"]) => {
+                Err(Problem::method_not_allowed(&["POST"]).into())
+            }
+            ("GET", ["jobs", id]) => self.job(id).await,
+            (_, ["jobs", _]) => Err(Problem::method_not_allowed(&["GET"]).into()),
             ("GET", ["events", id]) => self.event(id, MailboxRequest::Get).await,
             ("DELETE", ["events", id]) => self.event(id, MailboxRequest::Delete).await,
             ("POST", ["events", id, "cancel"]) => {
@@ -158,9 +165,8 @@ impl Manager<'_> {
             }
             (_, ["webhooks", _, "toggle"]) => Err(Problem::method_not_allowed(&["PATCH"]).into()),
             (_, ["webhooks", _, "refusals"]) => Err(Problem::method_not_allowed(&["GET"]).into()),
-            (_, ["events"] | ["stats"] | [METRICS]) => {
-                Err(Problem::method_not_allowed(&["GET"]).into())
-            }
+            (_, ["events"]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
+            (_, ["stats"] | [METRICS]) => Err(Problem::method_not_allowed(&["GET"]).into()),
             (_, ["events", _]) => Err(Problem::method_not_allowed(&["GET", "DELETE"]).into()),
             (
                 _,
@@ -328,9 +334,14 @@ impl Objection for RegistryReply {
             Self::Invalid(mistakes) => {
                 Problem::invalid(mistakes.into_iter().map(FieldError::from).collect())
             }
-            Self::Webhook { .. } | Self::Webhooks { .. } | Self::Deleted(_) | Self::Done => {
-                senseless()
-            }
+            Self::TooMany => Problem::too_many_jobs(),
+            Self::Webhook { .. }
+            | Self::Webhooks { .. }
+            | Self::Deleted(_)
+            | Self::Done
+            | Self::Shards { .. }
+            | Self::Figures(_)
+            | Self::Job(_) => senseless(),
         }
     }
 }

@@ -6,7 +6,7 @@
 use crate::{clock, database::SqlDatabase, http, join, log, objects, thrown::Thrown};
 use std::cell::RefCell;
 use tram_core::{
-    ids::WebhookId,
+    ids::{JobId, WebhookId},
     messages::{self, MailboxReply, MailboxRequest, NotUnderstood, RegistryReply, RegistryRequest},
     registry::{Payload, Push, Registry as Core, RegistryError, Visit},
     time::Timestamp,
@@ -36,7 +36,11 @@ fn changes(question: &RegistryRequest) -> bool {
         | RegistryRequest::List { .. }
         | RegistryRequest::Get(_)
         | RegistryRequest::Note { .. }
-        | RegistryRequest::MakeRound => false,
+        | RegistryRequest::MakeRound
+        | RegistryRequest::Shards { .. }
+        | RegistryRequest::Figures(_)
+        | RegistryRequest::BeginJob { .. }
+        | RegistryRequest::Job(_) => false,
     }
 }
 
@@ -94,6 +98,9 @@ impl Registry {
         if let Err(trouble) = self.push_all().await {
             log::trouble(format_args!("registry alarm: {trouble}"));
         }
+        if let Err(trouble) = self.step(None).await {
+            log::trouble(format_args!("registry: a job: {trouble}"));
+        }
         if let Err(trouble) = self.with(|core, db| Ok(core.rearm(db, clock::now())?.is_some())) {
             log::trouble(format_args!("registry alarm could not be set: {trouble}"));
         }
@@ -104,6 +111,11 @@ impl Registry {
     async fn answer(&self, message: &[u8]) -> Result<Vec<u8>, Trouble> {
         let question: RegistryRequest = messages::from_bytes(message)?;
         let mut entropy = clock::entropy()?;
+        match &question {
+            RegistryRequest::Figures(webhook) => self.ask_for_figures(*webhook).await?,
+            RegistryRequest::Job(id) => self.step(Some(*id)).await?,
+            _ => {}
+        }
         let mut reply =
             self.with(|core, db| Ok(core.handle(db, &question, &mut entropy, clock::now())?))?;
         if changes(&question) {
@@ -115,6 +127,14 @@ impl Registry {
             {
                 warnings.push(UNTOLD.to_owned());
             }
+        }
+        if let RegistryReply::Job(job) = &mut reply
+            && matches!(question, RegistryRequest::BeginJob { .. })
+        {
+            self.step(Some(job.id)).await?;
+            let again = RegistryRequest::Job(job.id);
+            reply =
+                self.with(|core, db| Ok(core.handle(db, &again, &mut entropy, clock::now())?))?;
         }
         if matches!(question, RegistryRequest::MakeRound) {
             self.make_round().await?;
@@ -138,6 +158,57 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// The next step of a job, or of the one that has waited longest.
+    async fn step(&self, id: Option<JobId>) -> Result<(), Trouble> {
+        let step = self.with(|core, db| Ok(core.job_step(db, id, clock::now())?))?;
+        let Some(step) = step else { return Ok(()) };
+        let request = MailboxRequest::Job {
+            id: step.id,
+            kind: step.kind,
+            query: step.query,
+        };
+        let asked = step
+            .shards
+            .iter()
+            .map(|(webhook, shard)| objects::mailbox(&self.env, webhook, *shard, &request));
+        let mut said = Vec::with_capacity(step.shards.len());
+        for (shard, reply) in step.shards.iter().zip(join::all(asked).await) {
+            match reply {
+                Ok(MailboxReply::Job(progress)) => said.push((*shard, progress)),
+                // It is asked again.
+                Ok(_) => {}
+                Err(error) => log::trouble(format_args!(
+                    "registry: a job in shard {} of {}: {error}",
+                    shard.1, shard.0
+                )),
+            }
+        }
+        self.with(|core, db| Ok(core.job_stepped(db, step.id, &said, clock::now())?))
+    }
+
+    /// Asks some shards anew for their figures.
+    async fn ask_for_figures(&self, webhook: Option<WebhookId>) -> Result<(), Trouble> {
+        let shards = self.with(|core, db| Ok(core.shards_to_ask(db, webhook)?))?;
+        let asked = shards.iter().map(|(webhook, shard)| {
+            objects::mailbox(&self.env, webhook, *shard, &MailboxRequest::Stats)
+        });
+        for (shard, reply) in shards.iter().zip(join::all(asked).await) {
+            match reply {
+                Ok(MailboxReply::Stats(stats)) => {
+                    self.with(|core, db| {
+                        Ok(core.keep_figures(db, *shard, &stats, clock::now())?)
+                    })?;
+                }
+                Ok(_) => {}
+                Err(error) => log::trouble(format_args!(
+                    "registry: figures of shard {} of {}: {error}",
+                    shard.1, shard.0
+                )),
+            }
+        }
+        Ok(())
     }
 
     /// When a Mailbox wants to be visited again; `None` when it did not answer.

@@ -71,6 +71,11 @@ impl Debug for RegistryRequest {
             Self::Pause(id, paused) => write!(f, "Pause({id}, {paused})"),
             Self::Note { webhook, shard } => write!(f, "Note({webhook}, {shard})"),
             Self::MakeRound => f.write_str("MakeRound"),
+            Self::Shards { webhook, from } => write!(f, "Shards({webhook:?}, {from:?})"),
+            Self::Figures(webhook) => write!(f, "Figures({webhook:?})"),
+            // What is searched for is somebody's text.
+            Self::BeginJob { kind, .. } => write!(f, "BeginJob({kind:?})"),
+            Self::Job(id) => write!(f, "Job({id})"),
             Self::RotateSecret(id, _) => write!(f, "RotateSecret({id})"),
             Self::LoadNewer { webhook, than } => write!(f, "LoadNewer({webhook}, {than})"),
         }

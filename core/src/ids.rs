@@ -134,6 +134,31 @@ impl fmt::Display for DestinationId {
 }
 text_form!(DestinationId);
 
+/// A job over many events: `job_` and 128 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId([u8; 16]);
+
+impl JobId {
+    /// From 16 random bytes.
+    #[must_use]
+    pub const fn from_random(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Reads the text form; `None` when it is not one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        decode(text.strip_prefix("job_")?).map(Self)
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "job_{}", encode(&self.0))
+    }
+}
+text_form!(JobId);
+
 /// An event's place in its shard: grows with time, never repeats, fits the 53
 /// bits that cross into JavaScript unharmed.
 #[derive(

@@ -9,8 +9,9 @@
 
 use crate::{
     event::{DedupeKey, Envelope, NewEvent, Summary},
-    ids::{DestinationId, EventId, Sequence, WebhookId},
+    ids::{DestinationId, EventId, JobId, Sequence, WebhookId},
     mailbox::{
+        jobs::{JobKind, Progress},
         stats::{Stats, Tally},
         view::EventQuery,
     },
@@ -304,15 +305,15 @@ pub enum MailboxRequest {
     /// Somebody comes by: a lost alarm is set again, and what is over its time is
     /// pruned.
     Visit,
-    /// Deliver all again that match.
-    ResendAll {
-        /// Which.
+    /// Do this to all events that match, or say how far it is.
+    Job {
+        /// The job.
+        id: JobId,
+        /// What is done.
+        kind: JobKind,
+        /// To which events.
         query: EventQuery,
-        /// The id of this wish.
-        wish: i64,
     },
-    /// How far a wish is.
-    HowFar(i64),
     /// Its figures.
     Stats,
     /// Add to what was counted of requests that left no event.
@@ -354,17 +355,10 @@ pub enum MailboxReply {
     PayloadGone,
     /// When to come by again (Unix milliseconds); `None` when there is no need.
     VisitAt(Option<i64>),
-    /// How far a resend of many is.
-    Resending {
-        /// Deliveries queued so far.
-        queued: u32,
-        /// All that match have been gone through.
-        done: bool,
-    },
+    /// How far a job is in this shard.
+    Job(Progress),
     /// Its figures.
     Stats(Stats),
-    /// Another resend of many is under way: this one was not taken.
-    Busy,
     /// A page, which may end before it is full.
     Page(ShownEvents),
 }
@@ -427,6 +421,80 @@ pub enum RegistryRequest {
         /// The version that the Mailbox knows.
         than: u64,
     },
+    /// Shards from a place on, of one webhook or of all.
+    Shards {
+        /// Of which webhook.
+        webhook: Option<WebhookId>,
+        /// From where on.
+        from: ShardPlace,
+    },
+    /// The figures that all shards, or those of one webhook, have told; some of them are
+    /// asked anew.
+    Figures(Option<WebhookId>),
+    /// Begin a job over all Mailboxes that may have an event that matches.
+    BeginJob {
+        /// What is done.
+        kind: JobKind,
+        /// To which events.
+        query: EventQuery,
+    },
+    /// How far a job is.
+    Job(JobId),
+}
+
+/// A place in the row of all shards: webhooks from the newest, and of each its shards
+/// from the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardPlace {
+    /// The webhook's number, which grows with every creation.
+    pub webhook: i64,
+    /// The shard.
+    pub shard: u8,
+}
+
+impl ShardPlace {
+    /// Where the row begins.
+    pub const FIRST: Self = Self {
+        webhook: (1 << 53) - 1,
+        shard: 0,
+    };
+}
+
+/// How far a job is over all Mailboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobReply {
+    /// The job.
+    pub id: JobId,
+    /// What is done.
+    pub kind: JobKind,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+impl JobReply {
+    /// The body of the API's answer.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let Progress {
+            matched,
+            queued,
+            done,
+        } = self.progress;
+        let id = self.id;
+        // An id is letters and digits: nothing to escape.
+        match self.kind {
+            // `resend_id` is what `job_id` was called before.
+            JobKind::Resend => format!(
+                r#"{{"job_id":"{id}","kind":"resend","matched":{matched},"queued":{queued},"done":{done},"resend_id":"{id}"}}"#
+            ),
+            JobKind::Cancel => {
+                format!(r#"{{"job_id":"{id}","kind":"cancel","matched":{matched},"done":{done}}}"#)
+            }
+            JobKind::Delete => {
+                format!(r#"{{"job_id":"{id}","kind":"delete","matched":{matched},"done":{done}}}"#)
+            }
+        }
+    }
 }
 
 /// An operator's JSON and where it came in.
@@ -468,6 +536,19 @@ pub enum RegistryReply {
     Invalid(Vec<Mistake>),
     /// Done.
     Done,
+    /// Shards, as many as one request may ask.
+    Shards {
+        /// These.
+        shards: Vec<(WebhookId, u8)>,
+        /// Where to go on, when there are more.
+        next: Option<ShardPlace>,
+    },
+    /// The figures.
+    Figures(Stats),
+    /// A job.
+    Job(JobReply),
+    /// Too many jobs are under way.
+    TooMany,
 }
 
 /// The most secrets of one webhook, while its provider rotates them.
@@ -573,7 +654,8 @@ mod tests {
                         "name": null, "object_id": "9", "test": false, "body_bytes": 3,
                         "summary": {
                             "bank": null, "account": null, "direction": null, "amount": "200500",
-                            "transaction_id": null, "description": null, "occurred_at": null
+                            "transaction_id": null, "description": null, "occurred_at": null,
+                            "payer": null, "currency": null, "payer_account": null
                         },
                         "header_changes": [["digest", null]]
                     },
@@ -581,7 +663,8 @@ mod tests {
                         "name": "push", "object_id": null, "test": true, "body_bytes": 0,
                         "summary": {
                             "bank": null, "account": null, "direction": null, "amount": null,
-                            "transaction_id": null, "description": null, "occurred_at": null
+                            "transaction_id": null, "description": null, "occurred_at": null,
+                            "payer": null, "currency": null, "payer_account": null
                         },
                         "header_changes": []
                     }

@@ -108,14 +108,22 @@ impl Problem {
         )
     }
 
-    /// 409: a resend of many was not taken by every shard.
+    /// 404 for a job.
     #[must_use]
-    pub fn resend_under_way() -> Self {
+    pub fn job_not_found() -> Self {
         Self::new(
-            409,
-            "resend_under_way",
-            "Another resend is under way",
-            "Shards that were free have begun, the others have not taken this one. Send the same request again once the other is done.",
+            404,
+            "job_not_found",
+            "No such job",
+            "There is no job with this id. The last thousand are remembered.",
+        )
+    }
+
+    /// 503 with `Retry-After`: too many jobs are under way.
+    #[must_use]
+    pub fn too_many_jobs() -> Self {
+        Self::try_again(
+            "50 jobs are under way. Send the same request again when one of them is done.",
         )
     }
 

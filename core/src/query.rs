@@ -3,9 +3,9 @@
 
 use crate::{
     delivery::Status,
-    ids::{EventId, WebhookId},
+    ids::{EventId, JobId, WebhookId},
     json::Json,
-    mailbox::view::EventQuery,
+    mailbox::{jobs::JobKind, pass::Pass, view::EventQuery},
     problem::Problem,
     registry::input::reader::{Mistakes, below, shortened},
     time::Timestamp,
@@ -39,31 +39,55 @@ pub fn events(query: &str) -> Result<EventQuery, Problem> {
     read_events(Parameters::read(query, &EVENTS))
 }
 
-/// `POST /events/resend`: the filters of the list, as parameters or as an object of
-/// texts in the body. At least one; `status` is `failed` unless given. With `resend_id`
-/// (and `webhook_id`, if any) it only asks how far that wish is.
+/// `POST /events/resend`, `POST /events/cancel`, `DELETE /events`: the filters of the
+/// list, as parameters or as an object of texts in the body. At least one. `status` is
+/// `failed` for a resend unless given, and can only be `pending` for a cancellation. With
+/// `resend_id` a resend only asks how far that job is.
 ///
 /// # Errors
 /// 422 with every mistake.
-pub fn events_to_resend(query: &str, body: &[u8]) -> Result<(EventQuery, Option<i64>), Problem> {
-    let mut parameters = Parameters::read(query, &WISH);
-    parameters.read_object(body);
-    let id = |text: &str| text.parse().ok().filter(|id: &i64| *id > 0);
-    let wish = parameters.parsed("resend_id", id, "is not a resend_id of an answer");
+pub fn job(
+    kind: JobKind,
+    query: &str,
+    body: &[u8],
+) -> Result<(EventQuery, Option<JobId>), Problem> {
+    let known: &[&str] = match kind {
+        JobKind::Resend => &RESENT,
+        JobKind::Cancel | JobKind::Delete => &FILTERS,
+    };
+    let mut parameters = Parameters::read(query, known);
+    parameters.read_object(body, known);
+    let job = parameters.parsed("resend_id", JobId::parse, "is not a job_id of an answer");
     if parameters.sent.is_empty() && parameters.mistakes.is_empty() {
         parameters.mistake(
             "status",
             "is missing, as is every other filter: say which events are meant, such as status=failed",
         );
     }
+    if kind == JobKind::Cancel
+        && let Some(status) = parameters.get("status")
+        && status != "pending"
+        && self::status(&status).is_some()
+    {
+        parameters.mistake(
+            "status",
+            "can only be pending: nothing else is to be stopped",
+        );
+    }
     let mut asked = read_events(parameters)?;
     asked.per_page = 0;
-    asked.status = asked.status.or(Some(Status::Failed));
-    Ok((asked, wish))
+    asked.status = asked.status.or(match kind {
+        JobKind::Resend => Some(Status::Failed),
+        JobKind::Cancel => Some(Status::Pending),
+        JobKind::Delete => None,
+    });
+    Ok((asked, job))
 }
 
+/// By what events of a job are chosen.
+const FILTERS: [&str; 6] = ["webhook_id", "status", "event", "from", "to", "q"];
 /// What a resend of many takes.
-const WISH: [&str; 7] = [
+const RESENT: [&str; 7] = [
     "webhook_id",
     "status",
     "event",
@@ -86,9 +110,17 @@ const EVENTS: [&str; 9] = [
 ];
 
 fn read_events(mut parameters: Parameters) -> Result<EventQuery, Problem> {
+    let per_page = parameters.per_page();
+    let cursor = |text: &str| match Pass::parse(text) {
+        Some(pass) => Some((None, Some(Box::new(pass)))),
+        None => EventId::parse(text).map(|before| (Some(before), None)),
+    };
+    let cursor = parameters.parsed("cursor", cursor, "is not a `next_cursor` of a list");
+    let (before, pass) = cursor.unwrap_or_default();
     let asked = EventQuery {
-        per_page: parameters.per_page(),
-        before: parameters.parsed("cursor", EventId::parse, "is not a `next_cursor` of a list"),
+        per_page,
+        before,
+        pass,
         webhook_id: parameters.parsed("webhook_id", WebhookId::parse, "is not a webhook id (wh_…)"),
         status: parameters.parsed(
             "status",
@@ -201,7 +233,7 @@ impl Parameters {
     }
 
     /// Reads an object of texts as if they were parameters.
-    fn read_object(&mut self, body: &[u8]) {
+    fn read_object(&mut self, body: &[u8], known: &[&str]) {
         let body = body.trim_ascii();
         if body.is_empty() {
             return;
@@ -215,8 +247,8 @@ impl Parameters {
         };
         for (name, value) in object.iter() {
             let at = below("", name);
-            if !WISH.contains(&name) {
-                let message = ["is not known: use ", &WISH.join(", ")].concat();
+            if !known.contains(&name) {
+                let message = ["is not known: use ", &known.join(", ")].concat();
                 self.mistakes.add(at, message);
             } else if self.sent.iter().any(|(sent, _)| sent == name) {
                 self.mistakes.add(at, "is sent twice: send it once");
@@ -346,15 +378,18 @@ mod tests {
 
     #[test]
     fn a_resend_of_many_takes_the_filters_as_parameters_or_as_an_object() {
-        let (asked, wish) = events_to_resend("event=push", b"").unwrap();
-        assert_eq!(wish, None);
+        let resend = |query: &str, body: &[u8]| job(JobKind::Resend, query, body);
+        let (asked, known) = resend("event=push", b"").unwrap();
+        assert_eq!(known, None);
         assert_eq!(
             (asked.status, asked.event.as_deref()),
             (Some(Status::Failed), Some("push"))
         );
         let body = br#"{"status":"delivered","from":"2026-11-20T07:00:00Z","q":"DH1"}"#;
-        let (asked, _) = events_to_resend("", body).unwrap();
-        assert_eq!(events_to_resend("resend_id=7", b"").unwrap().1, Some(7));
+        let (asked, _) = resend("", body).unwrap();
+        let id = JobId::from_random([7; 16]);
+        let known = resend(&format!("resend_id={id}"), b"").unwrap().1;
+        assert_eq!(known, Some(id));
         assert_eq!(asked.status, Some(Status::Delivered));
         assert_eq!(
             (asked.from, asked.q.as_deref()),
@@ -380,8 +415,39 @@ mod tests {
             ("q=DH1", "{\"status\":\"lost\"}", "/status"),
             ("", "{\"a/b\":\"1\"}", "/a~1b"),
         ] {
-            let found = pointers(events_to_resend(query, body.as_bytes()));
+            let found = pointers(resend(query, body.as_bytes()));
             assert_eq!(found, [pointer], "{query} {body}");
+        }
+    }
+
+    #[test]
+    fn what_is_stopped_is_pending_and_what_is_forgotten_is_anything() {
+        let status = |kind, query| job(kind, query, b"").map(|(asked, _)| asked.status);
+        for query in ["status=pending", "q=DH1", "event=push"] {
+            assert_eq!(status(JobKind::Cancel, query), Ok(Some(Status::Pending)));
+        }
+        for query in [
+            "status=failed",
+            "status=delivered",
+            "status=cancelled",
+            "status=x",
+            "",
+        ] {
+            assert_eq!(
+                pointers(status(JobKind::Cancel, query)),
+                ["?status"],
+                "{query}"
+            );
+        }
+        assert_eq!(status(JobKind::Delete, "q=DH1"), Ok(None));
+        assert_eq!(
+            status(JobKind::Delete, "status=failed"),
+            Ok(Some(Status::Failed))
+        );
+        assert_eq!(pointers(status(JobKind::Delete, "")), ["?status"]);
+        for kind in [JobKind::Cancel, JobKind::Delete] {
+            let query = "resend_id=job_00000000000000000000000000";
+            assert_eq!(pointers(job(kind, query, b"")), ["?resend_id"]);
         }
     }
 
@@ -442,6 +508,7 @@ mod tests {
                 to: Some(1_763_632_800_500),
                 q: Some("đơn hàng".into()),
                 include_attempts: true,
+                pass: None,
             })
         );
         for (text, status) in [

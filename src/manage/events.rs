@@ -4,15 +4,19 @@
 use super::{Answer, Failed, Manager, event_id, unexpected};
 use crate::{answers, clock, glance, join, objects, tallies};
 use tram_core::{
-    ids::{EventId, Sequence, WebhookId},
+    ids::{EventId, JobId, Sequence, WebhookId},
     mailbox::{
-        merge::{MOST_MAILBOXES, asked_at_once, events_json, merge, resend_body},
+        jobs::JobKind,
+        merge::{asked_at_once, events_json, list_json, merge, resend_body},
         metrics,
+        pass::{Pass, Question},
         stats::Stats,
         view::EventQuery,
     },
-    messages::{MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, ShownEvents},
-    problem::{FieldError, Problem},
+    messages::{
+        MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, ShardPlace, ShownEvents,
+    },
+    problem::Problem,
     query,
     refusals::mask_event,
     webhook::Webhook,
@@ -20,74 +24,72 @@ use tram_core::{
 
 impl Manager<'_> {
     pub(super) async fn list_events(&mut self) -> Answer {
-        let query = query::events(self.query())?;
-        let mailboxes = self.mailboxes(&query).await?;
-        let request = MailboxRequest::List(query.clone());
-        let per_page = usize::try_from(query.per_page).unwrap_or(1);
-        let mut merged = ShownEvents::default();
-        for some in mailboxes.chunks(asked_at_once(&query)) {
-            let asked = some
-                .iter()
-                .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
-            for reply in join::all(asked).await {
-                match reply? {
-                    MailboxReply::Page(page) | MailboxReply::Events(page) => {
-                        merge(&mut merged, page, per_page);
-                    }
-                    // Nothing has ever come to this shard.
-                    MailboxReply::NotFound => {}
-                    other => return Err(unexpected(other)),
+        let mut query = query::events(self.query())?;
+        let under_way = query.pass.take();
+        let is_new = under_way.is_none();
+        let pass = under_way.map_or_else(|| Pass::begin(query.before), |pass| *pass);
+        let Some(from) = pass.from() else {
+            let questions = pass.to_show(&query);
+            let pages = self.pages(&questions, &query).await?;
+            let page = pass.shown(&query, questions.into_iter().zip(pages).collect());
+            return Ok(answers::json_text(200, events_json(&page)));
+        };
+        let (shards, next) = self.shards(query.webhook_id, from).await?;
+        if is_new && next.is_none() {
+            let questions: Vec<Question> = shards
+                .into_iter()
+                .map(|shard| (shard, query.clone()))
+                .collect();
+            let per_page = usize::try_from(query.per_page).unwrap_or(1);
+            let mut merged = ShownEvents::default();
+            for some in questions.chunks(asked_at_once(&query)) {
+                for page in self.pages(some, &query).await? {
+                    merge(&mut merged, page, per_page);
                 }
             }
+            return Ok(answers::json_text(200, events_json(&merged)));
         }
-        Ok(answers::json_text(200, events_json(&merged)))
+        // More than may be asked at once: a part of a pass over all of them.
+        let questions = pass.to_find(&query, shards);
+        let pages = self.pages(&questions, &query).await?;
+        let cursor = pass.found(&query, pages, next);
+        let page = list_json(&ShownEvents::default(), cursor.as_deref());
+        Ok(answers::json_text(200, page))
     }
 
-    /// The Mailboxes that a list must ask.
-    async fn mailboxes(&mut self, query: &EventQuery) -> Result<Vec<(WebhookId, u8)>, Failed> {
-        let shards = |webhook: &Webhook| {
-            let id = webhook.id;
-            (0..webhook.shards)
-                .map(move |shard| (id, shard))
-                .collect::<Vec<_>>()
-        };
-        if let Some(id) = query.webhook_id {
-            return match self.ask(&RegistryRequest::Load(id)).await? {
-                RegistryReply::Webhook { webhook, .. } => Ok(shards(&webhook)),
-                other => Err(unexpected(other)),
-            };
+    /// What shards answer to these, in their order.
+    async fn pages(
+        &self,
+        questions: &[Question],
+        query: &EventQuery,
+    ) -> Result<Vec<ShownEvents>, Failed> {
+        let mut pages = Vec::with_capacity(questions.len());
+        for some in questions.chunks(asked_at_once(query)) {
+            let asked = some.iter().map(|((id, shard), query)| async move {
+                let request = MailboxRequest::List(query.clone());
+                objects::mailbox(self.env, id, *shard, &request).await
+            });
+            for reply in join::all(asked).await {
+                pages.push(match reply? {
+                    MailboxReply::Page(page) | MailboxReply::Events(page) => page,
+                    // Nothing has ever come to this shard.
+                    MailboxReply::NotFound => ShownEvents::default(),
+                    other => return Err(unexpected(other)),
+                });
+            }
         }
-        let mut mailboxes = Vec::new();
-        let mut cursor = None;
-        loop {
-            match self
-                .ask(&RegistryRequest::List {
-                    per_page: 100,
-                    cursor,
-                })
-                .await?
-            {
-                RegistryReply::Webhooks {
-                    webhooks,
-                    next_cursor,
-                } => {
-                    mailboxes.extend(webhooks.iter().flat_map(shards));
-                    cursor = next_cursor;
-                }
-                other => return Err(unexpected(other)),
-            }
-            if mailboxes.len() > MOST_MAILBOXES {
-                return Err(Problem::invalid(vec![FieldError {
-                    pointer: "?webhook_id".into(),
-                    message: format!(
-                        "is required: there are more than {MOST_MAILBOXES} shards in all"
-                    ),
-                }])
-                .into());
-            }
-            if cursor.is_none() {
-                return Ok(mailboxes);
-            }
+        Ok(pages)
+    }
+
+    /// As many shards as one request may ask, from a place on; and where the next begin.
+    async fn shards(
+        &self,
+        webhook: Option<WebhookId>,
+        from: ShardPlace,
+    ) -> Result<(Vec<(WebhookId, u8)>, Option<ShardPlace>), Failed> {
+        match self.ask(&RegistryRequest::Shards { webhook, from }).await? {
+            RegistryReply::Shards { shards, next } => Ok((shards, next)),
+            other => Err(unexpected(other)),
         }
     }
 
@@ -147,20 +149,29 @@ impl Manager<'_> {
 
     /// The figures of all Mailboxes, or of one webhook's, as JSON or for Prometheus.
     pub(super) async fn stats(&mut self, metrics: bool) -> Answer {
-        let query = query::stats(self.query())?;
-        let mailboxes = self.mailboxes(&query).await?;
+        let webhook = query::stats(self.query())?.webhook_id;
+        let (shards, next) = self.shards(webhook, ShardPlace::FIRST).await?;
         // What this isolate has counted is told first.
         tallies::flush_all(self.env).await;
-        let asked = mailboxes
-            .iter()
-            .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &MailboxRequest::Stats));
-        let mut all = Stats::default();
-        for ((id, _), reply) in mailboxes.iter().zip(join::all(asked).await) {
-            match reply? {
-                MailboxReply::Stats(stats) => all.add(stats.of(*id)),
+        let all = if next.is_none() {
+            let asked = shards
+                .iter()
+                .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &MailboxRequest::Stats));
+            let mut all = Stats::default();
+            for ((id, _), reply) in shards.iter().zip(join::all(asked).await) {
+                match reply? {
+                    MailboxReply::Stats(stats) => all.add(stats.of(*id)),
+                    other => return Err(unexpected(other)),
+                }
+            }
+            all
+        } else {
+            // More than may be asked at once: the Registry keeps what they tell.
+            match self.ask(&RegistryRequest::Figures(webhook)).await? {
+                RegistryReply::Figures(stats) => stats,
                 other => return Err(unexpected(other)),
             }
-        }
+        };
         let now = clock::now();
         Ok(if metrics {
             answers::text(200, metrics::CONTENT_TYPE, all.to_metrics(now))
@@ -169,35 +180,33 @@ impl Manager<'_> {
         })
     }
 
-    /// All that match, in all Mailboxes that may have one.
-    pub(super) async fn resend_all(&mut self) -> Answer {
-        let body = self.bytes().await?;
-        let (query, known) = query::events_to_resend(self.query(), &body)?;
-        let mailboxes = self.mailboxes(&query).await?;
-        // A wish has the moment for its id; to ask how far one is only asks.
-        let wish = known.unwrap_or_else(|| clock::now().millis());
-        let request = match known {
-            Some(wish) => MailboxRequest::HowFar(wish),
-            None => MailboxRequest::ResendAll { query, wish },
+    /// The same for all that match, in all Mailboxes that may have one.
+    pub(super) async fn begin_job(&mut self, kind: JobKind) -> Answer {
+        let body = match kind {
+            JobKind::Delete => Vec::new(),
+            JobKind::Resend | JobKind::Cancel => self.bytes().await?,
         };
-        let asked = mailboxes
-            .iter()
-            .map(|(id, shard)| objects::mailbox(self.env, id, *shard, &request));
-        let (mut all, mut finished, mut busy) = (0_u32, true, false);
-        for reply in join::all(asked).await {
-            match reply? {
-                MailboxReply::Resending { queued, done } => {
-                    all = all.saturating_add(queued);
-                    finished &= done;
-                }
-                MailboxReply::Busy => busy = true,
-                other => return Err(unexpected(other)),
-            }
+        let (query, known) = query::job(kind, self.query(), &body)?;
+        if let Some(known) = known {
+            return self.how_far(known, 202).await;
         }
-        if busy {
-            return Err(Problem::resend_under_way().into());
+        match self.ask(&RegistryRequest::BeginJob { kind, query }).await? {
+            RegistryReply::Job(job) => Ok(answers::json_text(202, job.to_json())),
+            other => Err(unexpected(other)),
         }
-        let body = format!("{{\"queued\":{all},\"done\":{finished},\"resend_id\":\"{wish}\"}}");
-        Ok(answers::json_text(202, body))
+    }
+
+    pub(super) async fn job(&mut self, id: &str) -> Answer {
+        query::none(self.query())?;
+        let id = JobId::parse(id).ok_or_else(Problem::job_not_found)?;
+        self.how_far(id, 200).await
+    }
+
+    async fn how_far(&self, id: JobId, status: u16) -> Answer {
+        match self.ask(&RegistryRequest::Job(id)).await? {
+            RegistryReply::Job(job) => Ok(answers::json_text(status, job.to_json())),
+            RegistryReply::NotFound => Err(Problem::job_not_found().into()),
+            other => Err(unexpected(other)),
+        }
     }
 }

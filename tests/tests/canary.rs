@@ -334,6 +334,7 @@ fn what_is_secret_never_comes_out_again() {
             ("POST", format!("{one}/explain")),
             ("POST", format!("/events/{event}/resend")),
             ("POST", "/events/resend".to_owned()),
+            ("POST", "/events/cancel".to_owned()),
         ] {
             let token = format!("Bearer {right}");
             let fields = [("authorization", token.as_str())];

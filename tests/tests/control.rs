@@ -329,7 +329,12 @@ fn all_that_failed_are_sent_again_at_once() {
     let path = format!("/events/resend?webhook_id={}", webhook.id);
     let told = station.api_expecting(202, "POST", &path, None);
     assert_eq!((&told["queued"], &told["done"]), (&json!(30), &json!(true)));
-    let id = told["resend_id"].as_str().unwrap();
+    assert_eq!(told["matched"], 30);
+    let id = told["job_id"].as_str().unwrap();
+    let path = format!("/jobs/{id}");
+    assert_eq!(station.api_expecting(200, "GET", &path, None), told);
+    // As it was asked for before.
+    assert_eq!(told["resend_id"], id);
     let path = format!("/events/resend?webhook_id={}&resend_id={id}", webhook.id);
     let asked = station.api_expecting(202, "POST", &path, None);
     assert_eq!(asked, told);
@@ -340,4 +345,65 @@ fn all_that_failed_are_sent_again_at_once() {
     assert_eq!((&told["queued"], &told["done"]), (&json!(0), &json!(true)));
     let without = station.api("POST", "/events/resend", None);
     assert_eq!(without.status, 422);
+}
+
+/// The job of an answer, when it is done.
+#[track_caller]
+fn wait_for_job(station: &Station, begun: &Value) -> Value {
+    let path = format!("/jobs/{}", begun["job_id"].as_str().unwrap());
+    wait_until("the job to be done", PATIENCE, || {
+        let told = station.api_expecting(200, "GET", &path, None);
+        (told["done"] == true).then_some(told)
+    })
+}
+
+#[test]
+fn all_that_match_are_stopped_or_forgotten_and_a_busy_shard_takes_the_next_job_too() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.create_webhook(&json!({
+        "provider": "casso", "webhook_url": origin.url("/"), "shards": 2, "is_paused": true,
+    }));
+    for batch in 0..15 {
+        let numbers: Vec<u64> = (0..100).map(|n| batch * 100 + n + 1).collect();
+        assert_eq!(station.post_transactions(&webhook, &numbers).status, 200);
+    }
+    let of_all = format!("webhook_id={}", webhook.id);
+    // Three at once: whichever shard is busy, each is taken and has its id.
+    let paths = [
+        ("POST", format!("/events/cancel?{of_all}")),
+        ("POST", format!("/events/cancel?{of_all}&q=FT000007")),
+        ("DELETE", format!("/events?{of_all}&q=FT000008")),
+    ];
+    let begun = paths.map(|(method, path)| station.api_expecting(202, method, &path, None));
+    assert_eq!(begun[0]["done"], false, "{begun:?}");
+    let done = begun.map(|begun| wait_for_job(&station, &begun));
+    let told = |at: usize| (&done[at]["kind"], &done[at]["matched"]);
+    assert_eq!(told(0), (&json!("cancel"), &json!(1_500)));
+    // What the first has stopped is pending no more.
+    assert_eq!(told(1), (&json!("cancel"), &json!(0)));
+    assert_eq!(told(2), (&json!("delete"), &json!(1)));
+    let stats = station.api_expecting(200, "GET", &format!("/stats?{of_all}"), None);
+    assert_eq!(
+        (&stats["counts"]["cancelled"], &stats["counts"]["pending"]),
+        (&json!(1_499), &json!(0))
+    );
+    // Forgotten: the same transaction is new.
+    let again = station.post_transactions(&webhook, &[8]);
+    again.assert_taken("accepted");
+    assert_eq!(origin.count(), 0);
+    for (method, path) in [
+        ("POST", "/events/cancel"),
+        ("DELETE", "/events"),
+        ("POST", "/events/cancel?status=failed"),
+        ("DELETE", "/events?resend_id=job_00000000000000000000000000"),
+    ] {
+        assert_eq!(
+            station.api(method, path, None).status,
+            422,
+            "{method} {path}"
+        );
+    }
+    let unknown = "/events?webhook_id=wh_00000000000000000000000000";
+    let answer = station.api("DELETE", unknown, None);
+    assert_eq!(answer.problem(404), "webhook_not_found");
 }

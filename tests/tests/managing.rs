@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tram_tests::{ADMIN_TOKEN, Answer, Station, Webhook};
 
 /// Every route that needs a token.
-const ROUTES: [(&str, &str); 24] = [
+const ROUTES: [(&str, &str); 27] = [
     ("GET", "/webhooks"),
     ("POST", "/webhooks"),
     ("DELETE", "/webhooks?webhook_url=https://shop.example/hook"),
@@ -29,6 +29,9 @@ const ROUTES: [(&str, &str); 24] = [
     ("POST", "/events/evt_1/resend"),
     ("POST", "/events/evt_1/cancel"),
     ("POST", "/events/resend"),
+    ("POST", "/events/cancel"),
+    ("DELETE", "/events"),
+    ("GET", "/jobs/job_00000000000000000000000000"),
     ("GET", "/stats"),
     ("GET", ""),
     ("GET", "/"),
@@ -159,7 +162,10 @@ fn routes_that_are_none_and_methods_that_are_not_taken() {
         ("GET", &format!("{one}/toggle"), "PATCH"),
         ("PATCH", &format!("{one}/pause"), "POST"),
         ("GET", &format!("{one}/resume"), "POST"),
-        ("DELETE", "/events", "GET"),
+        ("PUT", "/events", "GET, DELETE"),
+        ("GET", "/events/resend", "POST"),
+        ("DELETE", "/events/cancel", "POST"),
+        ("DELETE", "/jobs/job_1", "GET"),
         ("PUT", event, "GET, DELETE"),
         ("GET", &format!("{event}/resend"), "POST"),
         ("DELETE", &format!("{event}/cancel"), "POST"),
@@ -208,6 +214,12 @@ fn routes_that_are_none_and_methods_that_are_not_taken() {
         ("POST", "/events/nonsense/resend", "event_not_found"),
         ("POST", "/events/nonsense/cancel", "event_not_found"),
         ("DELETE", "/events/nonsense", "event_not_found"),
+        ("GET", "/jobs/nonsense", "job_not_found"),
+        (
+            "GET",
+            "/jobs/job_00000000000000000000000000",
+            "job_not_found",
+        ),
         (
             "GET",
             "/events?webhook_id=wh_00000000000000000000000000",

@@ -212,13 +212,25 @@ fn it_is_as_closed_as_the_rest() {
 }
 
 #[test]
-fn with_many_shards_it_asks_for_one_webhook_as_stats_does() {
+fn with_many_shards_some_are_asked_each_time_and_it_says_how_old_the_others_are() {
     let station = Station::start();
     let webhook = station.create_webhook(&json!({
         "provider": "casso", "webhook_url": "http://127.0.0.1:9/", "shards": 41,
+        "is_paused": true,
     }));
-    let answer = scrape(&station, "GET", "/metrics", Some(ADMIN_TOKEN));
-    assert_eq!(answer.mistakes(), ["?webhook_id".to_owned()].into());
+    for number in 1..6 {
+        station.send_transaction(&webhook, number);
+    }
+    let first = metrics(&station, "");
+    assert_eq!(value(&first, "tram_figures_complete", &[]), Some(0.0));
+    let second = metrics(&station, "");
+    assert_eq!(value(&second, "tram_figures_complete", &[]), None);
+    assert!(value(&second, "tram_figures_age_seconds", &[]).is_some_and(|age| age < 60.0));
+    let pending = value(&second, "tram_events", &[("status", "pending")]);
+    assert_eq!(pending, Some(5.0));
     let one = metrics(&station, &format!("?webhook_id={}", webhook.id));
-    assert_eq!(one.len(), 19);
+    assert_eq!(one.len(), 20);
+    let stats = station.api_expecting(200, "GET", "/stats", None);
+    assert_eq!(stats["counts"]["pending"], 5);
+    assert!(stats["as_of"].is_string() && stats.get("complete").is_none());
 }

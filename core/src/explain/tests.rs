@@ -54,7 +54,7 @@ fn an_authentic_request_is_told_letter_for_letter() {
         concat!(
             r#"{"authentic":true,"outcome":"accepted","events":[{"event":null,"object_id":"7","#,
             r#""test":false,"filtered":false,"summary":{"bank":"VPBank","account":"1903","#,
-            r#""direction":"in","amount":"5000","transaction_id":"FT1","description":"DH1","#,
+            r#""direction":"in","amount":"5000","transaction_id":"FT1","description":"DH1","payer":null,"currency":null,"#,
             r#""occurred_at":"2026-11-20T02:15:00.000Z"}}],"#,
             r#""answer":{"status":200,"body":"{\"success\":true}"}}"#,
         )

@@ -243,10 +243,10 @@ impl super::Mailbox {
         let lease = (!self.in_flight.is_empty()).then(|| now.plus(LEASE));
         let due = self.next_due(db, now)?;
         let prune = self.more_to_prune(now);
-        let resend = self.more_to_resend(now);
+        let jobs = self.more_jobs(now);
         let count = self.more_to_count(now);
         let alert = self.next_alert(due.is_some() || lease.is_some());
-        let tending = prune.into_iter().chain(resend).chain(count).chain(alert);
+        let tending = prune.into_iter().chain(jobs).chain(count).chain(alert);
         let all = lease.into_iter().chain(due).chain(tending);
         Ok(all.min())
     }

@@ -6,7 +6,9 @@ use crate::messages::ShownEvents;
 use crate::problem::Problem;
 use crate::registry::input::reader::{self, Mistakes, Node};
 
-/// Mailboxes that one list may ask. Beyond it a list must name its webhook.
+/// Mailboxes that one request of an operator's asks at most. The platform's Free plan
+/// allows 50 requests of one call of the Worker or of an object, and a few of them go to
+/// the Registry.
 pub const MOST_MAILBOXES: usize = 40;
 
 /// Mailboxes that are asked for their pages at once. With all attempts a page may be
@@ -45,6 +47,12 @@ pub fn merge(merged: &mut ShownEvents, page: ShownEvents, per_page: usize) {
 /// The body of `GET /events`.
 #[must_use]
 pub fn events_json(page: &ShownEvents) -> String {
+    list_json(page, page.next.map(|id| id.to_string()).as_deref())
+}
+
+/// The same with another cursor, which is of letters, digits, `_` and `.`.
+#[must_use]
+pub fn list_json(page: &ShownEvents, next: Option<&str>) -> String {
     let mut json = String::from("{\"data\":[");
     for (at, (_, event)) in page.data.iter().enumerate() {
         if at > 0 {
@@ -53,9 +61,9 @@ pub fn events_json(page: &ShownEvents) -> String {
         json.push_str(event);
     }
     json.push_str("],\"next_cursor\":");
-    match page.next {
-        // An id is letters and digits: nothing to escape.
-        Some(id) => json.extend(["\"", &id.to_string(), "\""]),
+    match next {
+        // Nothing to escape.
+        Some(cursor) => json.extend(["\"", cursor, "\""]),
         None => json.push_str("null"),
     }
     json.push('}');

@@ -26,6 +26,7 @@ mod finish;
 mod fresh;
 mod given_up;
 mod health;
+pub mod jobs;
 mod lease;
 mod list;
 mod payload;
@@ -33,7 +34,6 @@ mod prune;
 mod refusals;
 mod removed;
 mod resend;
-mod resend_all;
 mod scan;
 mod schema;
 mod sql;
@@ -42,6 +42,7 @@ mod waiting;
 
 pub mod merge;
 pub mod metrics;
+pub mod pass;
 pub mod recent_tests;
 pub mod stats;
 pub mod view;
@@ -52,7 +53,6 @@ mod tests;
 pub use accept::Accepted;
 pub use alarm::LINGER;
 pub use cancel::Deleted;
-pub use resend_all::Progress;
 
 use crate::{
     alert::Kind,
@@ -66,8 +66,8 @@ use crate::{
 use counted::Counted;
 use fresh::FirstAttempts;
 use health::Health;
+use jobs::Jobs;
 use recent_tests::RecentTests;
-use resend_all::Resending;
 use std::{fmt, rc::Rc, time::Duration};
 
 /// Why a Mailbox could not do what it was asked. Nothing of it was done then,
@@ -179,10 +179,7 @@ pub struct Mailbox {
     unreadable: Few<Sequence, ()>,
     /// What the log should say.
     complaints: Vec<String>,
-    /// The last resend of many, perhaps under way.
-    resending: Option<Resending>,
-    /// After a failure it goes on then.
-    resend_after: Option<Timestamp>,
+    jobs: Jobs,
     /// When it was last seen to what is done beside relaying.
     tended_at: Timestamp,
     /// The station has an address for alerts.
@@ -267,7 +264,7 @@ impl Mailbox {
         mailbox.last = mailbox.last.max(mailbox.counted.below());
         mailbox.first_attempts = FirstAttempts::open(db, mailbox.last)?;
         mailbox.waiting.extend(waiting::destinations(db)?);
-        mailbox.resending = resend_all::load(db)?;
+        mailbox.jobs = Jobs::open(db)?;
         for (destination, health) in health::load(db)? {
             mailbox.health.insert(destination, health);
         }
@@ -471,21 +468,8 @@ impl Mailbox {
                 },
                 None => MailboxReply::NotFound,
             },
-            MailboxRequest::ResendAll { query, wish } => {
-                match self.resend_all(db, &query, wish, now)? {
-                    Some(progress) => MailboxReply::Resending {
-                        queued: progress.queued,
-                        done: progress.done,
-                    },
-                    None => MailboxReply::Busy,
-                }
-            }
-            MailboxRequest::HowFar(wish) => {
-                let progress = self.how_far(wish);
-                MailboxReply::Resending {
-                    queued: progress.queued,
-                    done: progress.done,
-                }
+            MailboxRequest::Job { id, kind, query } => {
+                MailboxReply::Job(self.job(db, id, kind, &query, now)?)
             }
             MailboxRequest::Stats => MailboxReply::Stats(self.stats(db, now)?),
             MailboxRequest::Tally(tally) => {
@@ -504,21 +488,21 @@ impl Mailbox {
     }
 
     /// What is done beside relaying, in every wake: prunes what is over its time, and
-    /// goes on with a resend of many and with counting. Bounded; where more is left,
+    /// goes on with jobs and with counting. Bounded; where more is left,
     /// [`wake_at`](Self::wake_at) says so.
     ///
     /// # Errors
     /// When the database fails; what was done until then is.
     pub fn tend(&mut self, db: &impl Database, now: Timestamp) -> Result<(), MailboxError> {
         self.tended_at = now;
-        let resent = self.go_on_resending(db, now);
+        let worked = self.work_on_jobs(db, now);
         let counted = self.count_more(db, now);
         let pruned = self.prune(db, now);
         if pruned.is_err() {
             // Not over and over, whatever is the matter.
             self.prune_later(now);
         }
-        resent.and(counted).and(pruned)
+        worked.and(counted).and(pruned)
     }
 
     /// [`tend`](Self::tend) in a run that goes on for long, if more is left to do.
@@ -530,7 +514,7 @@ impl Mailbox {
         let more = self
             .more_to_prune(now)
             .into_iter()
-            .chain(self.more_to_resend(now))
+            .chain(self.more_jobs(now))
             .chain(self.more_to_count(now))
             .min();
         if more.is_none_or(|at| at > now.plus(TEND_AGAIN)) || (next > now && self.tended_at <= now)

@@ -15,6 +15,7 @@
 //! - `tallies`: one row an hour, what left no event (shard 0 alone has it).
 //! - `hours`: one row an hour, the figures of the events that came in it, as far as they
 //!   are counted.
+//! - `jobs`: one row a job over many events, under way or lately done with.
 //! - `meta`: schema version, configuration, shard, cursor, what is counted, retired.
 
 use super::{
@@ -77,7 +78,15 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         filtered INTEGER NOT NULL
     ) STRICT",
     ],
-    &["CREATE TABLE hours (hour INTEGER PRIMARY KEY, counts TEXT NOT NULL) STRICT"],
+    &[
+        "CREATE TABLE hours (hour INTEGER PRIMARY KEY, counts TEXT NOT NULL) STRICT",
+        "CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        done INTEGER NOT NULL,
+        job TEXT NOT NULL
+    ) STRICT",
+    ],
 ];
 
 const SCHEMA: &str = "schema";
@@ -123,7 +132,7 @@ pub(super) fn migrate(
 /// Drops every table but `meta`: nothing of a deleted webhook is kept.
 pub(super) fn drop_all(db: &impl Database) -> Result<(), MailboxError> {
     for table in [
-        "events", "payloads", "waiting", "refusals", "health", "tallies", "hours",
+        "events", "payloads", "waiting", "refusals", "health", "tallies", "hours", "jobs",
     ] {
         db.run(&["DROP TABLE IF EXISTS ", table].concat(), &[])?;
     }

@@ -90,8 +90,8 @@ impl Hour {
 /// How a destination is.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationStats {
-    /// Whose: known to who has asked, and not said.
-    #[serde(skip)]
+    /// Whose: said where figures of several webhooks are added up.
+    #[serde(default)]
     pub webhook: Option<WebhookId>,
     /// Which.
     pub id: DestinationId,
@@ -118,6 +118,10 @@ pub struct Stats {
     /// counted a part at a time.
     #[serde(default)]
     pub is_partial: bool,
+    /// When the figures were told that are the oldest, where not all were asked for anew
+    /// (Unix milliseconds).
+    #[serde(default)]
+    pub as_of: Option<i64>,
 }
 
 impl Stats {
@@ -141,6 +145,7 @@ impl Stats {
             .flatten()
             .min();
         self.is_partial |= other.is_partial;
+        self.as_of = [self.as_of, other.as_of].into_iter().flatten().min();
         for theirs in other.destinations {
             match self
                 .destinations
@@ -217,13 +222,15 @@ impl Stats {
                 )
             })
             .collect();
-        let partial = if self.is_partial {
-            r#""complete":false,"#
-        } else {
-            ""
-        };
+        let mut special = String::new();
+        if self.is_partial {
+            special.push_str(r#""complete":false,"#);
+        }
+        if let Some(at) = self.as_of {
+            special.extend([r#""as_of":""#, &time(at), r#"","#]);
+        }
         format!(
-            r#"{{{partial}"counts":{{"pending":{pending},"delivered":{delivered},"failed":{failed},"cancelled":{cancelled}}},"oldest_pending_seconds":{},"destinations":[{}],"hours":[{}]}}"#,
+            r#"{{{special}"counts":{{"pending":{pending},"delivered":{delivered},"failed":{failed},"cancelled":{cancelled}}},"oldest_pending_seconds":{},"destinations":[{}],"hours":[{}]}}"#,
             or_null(age),
             destinations.join(","),
             hours.join(",")
@@ -429,7 +436,7 @@ mod tests {
                 pending,
             }],
             hours,
-            is_partial: false,
+            ..Stats::default()
         }
     }
 

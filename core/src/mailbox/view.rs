@@ -1,6 +1,6 @@
 //! Events as operators see them, and what they may ask for.
 
-use super::MailboxError;
+use super::{MailboxError, pass::Pass};
 use crate::{
     delivery::{Attempt, Status},
     event::Summary,
@@ -33,6 +33,9 @@ pub struct EventQuery {
     pub q: Option<String>,
     /// With the attempts of each delivery.
     pub include_attempts: bool,
+    /// A pass over many Mailboxes that goes on (the Worker's own).
+    #[serde(skip)]
+    pub pass: Option<Box<Pass>>,
 }
 
 /// What a page shows is at most so large, unless its first event alone is larger: an

@@ -6,14 +6,15 @@ use crate::{
     delivery::Status,
     event::{Direction, Summary},
     explain,
-    ids::{DestinationId, EventId, Sequence, WebhookId},
+    ids::{DestinationId, EventId, JobId, Sequence, WebhookId},
     inbound::{Inbound, Refusal},
     mailbox::{
+        jobs::{JobKind, Progress},
         merge::events_json,
         stats::{DestinationStats, Hour, Stats, Tally},
         view::{AttemptView, DeliveryView, EventView},
     },
-    messages::{Reveal, ShownEvents},
+    messages::{JobReply, Reveal, ShownEvents},
     problem::{FieldError, Problem},
     providers, receive,
     refusals::{self, Judged, Objection, Refused},
@@ -357,6 +358,26 @@ fn events() {
 }
 
 #[test]
+fn jobs() {
+    let job = |kind| {
+        let reply = JobReply {
+            id: JobId::from_random([255; 16]),
+            kind,
+            progress: Progress {
+                matched: 3,
+                queued: 2,
+                done: false,
+            },
+        };
+        reply.to_json()
+    };
+    check(
+        "Job",
+        &[JobKind::Resend, JobKind::Cancel, JobKind::Delete].map(job),
+    );
+}
+
+#[test]
 fn figures() {
     let destination = |down_since| DestinationStats {
         id: DestinationId::from_random([0; 8]),
@@ -376,10 +397,11 @@ fn figures() {
             failed: 1,
             tally: Tally::default(),
         }],
-        is_partial: false,
+        ..Stats::default()
     };
     let partial = Stats {
         is_partial: true,
+        as_of: Some(START.millis()),
         ..stats.clone()
     };
     check("Stats", &[stats.to_json(START), partial.to_json(START)]);
@@ -507,7 +529,8 @@ fn problems() {
         Problem::webhook_not_found(),
         Problem::event_not_found(),
         Problem::payload_gone(),
-        Problem::resend_under_way(),
+        Problem::job_not_found(),
+        Problem::too_many_jobs(),
         Problem::route_not_found(),
         Problem::method_not_allowed(&["GET"]),
         Problem::try_again("x"),

@@ -4,7 +4,7 @@ use super::{compiled, resolved};
 use serde_json::{Map, Number, Value, json};
 
 /// Texts that are met in requests, and such as should not be.
-const TEXTS: [&str; 26] = [
+const TEXTS: [&str; 27] = [
     "shop",
     "x-token",
     "https://shop.example/hook",
@@ -13,6 +13,7 @@ const TEXTS: [&str; 26] = [
     "wh_00000000000000000000000000",
     "dst_0000000000000",
     "evt_000000000000000000000000000000000000000",
+    "job_00000000000000000000000000",
     "1795158000000",
     "",
     " ",

@@ -1,7 +1,12 @@
 //! Query parameters, and the filters of a resend, which may stand in the body.
 
 use super::{DOCUMENT, compiled, named, probes::probes, resolved};
-use crate::{mailbox::view::EventQuery, problem::Problem, query};
+use crate::{
+    ids::JobId,
+    mailbox::{jobs::JobKind, view::EventQuery},
+    problem::Problem,
+    query,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -80,9 +85,15 @@ fn parameters_are_those_of_the_document() {
     check("get", "/api/v1/stats", "", query::stats);
     check("get", "/metrics", "", query::stats);
     check("delete", "/api/v1/webhooks", "", query::webhook_url);
-    check("post", "/api/v1/events/resend", "status=failed", |sent| {
-        query::events_to_resend(sent, b"")
-    });
+    for (method, path, kind) in [
+        ("post", "/api/v1/events/resend", JobKind::Resend),
+        ("post", "/api/v1/events/cancel", JobKind::Cancel),
+        ("delete", "/api/v1/events", JobKind::Delete),
+    ] {
+        check(method, path, "status=pending", |sent| {
+            query::job(kind, sent, b"")
+        });
+    }
     // What a cursor of webhooks is, the Registry knows.
     let names: Vec<_> = parameters("get", "/api/v1/webhooks")
         .into_iter()
@@ -106,6 +117,7 @@ fn routes_without_parameters_take_none() {
                 "/api/v1/webhooks",
                 "/api/v1/events",
                 "/api/v1/events/resend",
+                "/api/v1/events/cancel",
                 "/api/v1/stats",
                 "/metrics",
                 "/healthz",
@@ -127,22 +139,24 @@ fn a_page_has_twenty_entries_unless_asked() {
 
 #[test]
 fn filters_in_a_body_are_those_of_the_document() {
-    let schema = named("ResendFilters");
-    let described = compiled(schema);
-    for probe in probes(schema).all {
-        let beside = if probe.get("status").is_some() {
-            ""
-        } else {
-            "status=failed"
-        };
-        let read = query::events_to_resend(beside, probe.to_string().as_bytes());
-        assert_eq!(read.is_ok(), described.is_valid(&probe), "{probe}");
+    for (name, kind) in [
+        ("ResendFilters", JobKind::Resend),
+        ("CancelFilters", JobKind::Cancel),
+    ] {
+        let schema = named(name);
+        let described = compiled(schema);
+        for probe in probes(schema).all {
+            let beside = if probe.get("status").is_some() {
+                ""
+            } else {
+                "status=pending"
+            };
+            let read = query::job(kind, beside, probe.to_string().as_bytes());
+            assert_eq!(read.is_ok(), described.is_valid(&probe), "{name} {probe}");
+        }
     }
-    let wish = json!({"resend_id": "1"});
-    assert_eq!(
-        query::events_to_resend("", wish.to_string().as_bytes())
-            .unwrap()
-            .1,
-        Some(1)
-    );
+    let id = JobId::from_random([7; 16]);
+    let asked = json!({"resend_id": id.to_string()});
+    let read = query::job(JobKind::Resend, "", asked.to_string().as_bytes());
+    assert_eq!(read.unwrap().1, Some(id));
 }

@@ -40,6 +40,7 @@ fn spelled_out(method: &str, parts: &str) -> Vec<String> {
                     (true, _) => choice.trim_matches('"'),
                     (false, "/webhooks") => "{webhook_id}",
                     (false, "/events") => "{event_id}",
+                    (false, "/jobs") => "{job_id}",
                     (false, _) => panic!("what is {choice} in {path}?"),
                 };
                 longer.push(format!("{path}/{segment}"));

@@ -6,7 +6,9 @@
 //! answered with success always arrives. Out of scope: the calls themselves.
 
 pub(crate) mod input;
+mod jobs;
 mod rotation;
+mod shards;
 mod store;
 #[cfg(test)]
 pub(crate) mod test_providers;
@@ -17,12 +19,15 @@ mod visits;
 mod warnings;
 
 pub use input::no_fields;
+pub use jobs::JobStep;
+pub use shards::ShardId;
 pub use visits::Visit;
 
 use crate::{
     database::{Database, DatabaseError},
     destination_url,
-    ids::WebhookId,
+    ids::{JobId, WebhookId},
+    mailbox::{jobs::Progress, stats::Stats},
     messages::{Mistake, RegistryReply, RegistryRequest, Reveal, Write},
     problem::FieldError,
     providers::{self, Provider},
@@ -33,6 +38,7 @@ use crate::{
 pub use warnings::warnings;
 
 use input::{Rejected, Rules, Written};
+use jobs::NotBegun;
 use std::time::Duration;
 
 /// How long after a change the Mailboxes are told again, should the first call to
@@ -161,6 +167,28 @@ impl Registry {
             }
             // The calls are the edge's.
             RegistryRequest::MakeRound => Ok(RegistryReply::Done),
+            RegistryRequest::Shards { webhook, from } => {
+                let (shards, next) = shards::page(db, *webhook, *from)?;
+                Ok(if shards.is_empty() && webhook.is_some() {
+                    RegistryReply::NotFound
+                } else {
+                    RegistryReply::Shards { shards, next }
+                })
+            }
+            RegistryRequest::Figures(webhook) => {
+                Ok(RegistryReply::Figures(shards::sum(db, *webhook)?))
+            }
+            RegistryRequest::BeginJob { kind, query } => db.atomically(|| {
+                let id = JobId::from_random(entropy.draw()?);
+                Ok(match jobs::begin(db, id, *kind, query, now)? {
+                    Ok(reply) => RegistryReply::Job(reply),
+                    Err(NotBegun::NotFound) => RegistryReply::NotFound,
+                    Err(NotBegun::TooMany) => RegistryReply::TooMany,
+                })
+            }),
+            RegistryRequest::Job(id) => {
+                Ok(jobs::reply(db, *id)?.map_or(RegistryReply::NotFound, RegistryReply::Job))
+            }
             RegistryRequest::Delete(id) => db.atomically(|| {
                 let Some(webhook) = store::load(db, *id)? else {
                     return Ok(RegistryReply::NotFound);
@@ -288,7 +316,62 @@ impl Registry {
         visits::done(db, visit, next, now)
     }
 
-    /// Sets the alarm for what is still to be told: 5 seconds after the first try,
+    /// The shards to be asked anew for their figures, of one webhook or of all: those that
+    /// told theirs longest ago.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn shards_to_ask(
+        &self,
+        db: &impl Database,
+        webhook: Option<WebhookId>,
+    ) -> Result<Vec<ShardId>, RegistryError> {
+        shards::to_ask(db, webhook)
+    }
+
+    /// Keeps the figures that a shard has told.
+    ///
+    /// # Errors
+    /// When the database fails: it will then be asked once more.
+    pub fn keep_figures(
+        &self,
+        db: &impl Database,
+        shard: ShardId,
+        stats: &Stats,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        shards::told(db, shard, stats, now)
+    }
+
+    /// What a job, or the one that has waited longest, asks of which shards next. `None`
+    /// when there is nothing to do now.
+    ///
+    /// # Errors
+    /// When the database fails or the job cannot be read.
+    pub fn job_step(
+        &self,
+        db: &impl Database,
+        id: Option<JobId>,
+        now: Timestamp,
+    ) -> Result<Option<JobStep>, RegistryError> {
+        db.atomically(|| jobs::step(db, id, now))
+    }
+
+    /// Notes how far the shards of a step are; those that did not answer are left out.
+    ///
+    /// # Errors
+    /// When the database fails: they will then be asked once more, which does no harm.
+    pub fn job_stepped(
+        &self,
+        db: &impl Database,
+        id: JobId,
+        said: &[(ShardId, Progress)],
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        db.atomically(|| jobs::stepped(db, id, said, now))
+    }
+
+    /// Sets the alarm for jobs that are under way, and for what is still to be told: 5 seconds after the first try,
     /// then twice as long each time, up to 5 minutes. `None` when nothing is.
     ///
     /// # Errors
@@ -298,16 +381,18 @@ impl Registry {
         db: &impl Database,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, DatabaseError> {
-        let Some(tries) = store::fewest_tries(db)? else {
-            return Ok(None);
-        };
-        let doublings = tries.saturating_sub(1).min(16);
-        let wait = FIRST_RETRY
-            .saturating_mul(1_u32.checked_shl(doublings).unwrap_or(1))
-            .min(LONGEST_RETRY);
-        let at = now.plus(wait);
-        db.set_alarm(at)?;
-        Ok(Some(at))
+        let tell = store::fewest_tries(db)?.map(|tries| {
+            let doublings = tries.saturating_sub(1).min(16);
+            let wait = FIRST_RETRY
+                .saturating_mul(1_u32.checked_shl(doublings).unwrap_or(1))
+                .min(LONGEST_RETRY);
+            now.plus(wait)
+        });
+        let at = tell.into_iter().chain(jobs::due(db, now)?).min();
+        if let Some(at) = at {
+            db.set_alarm(at)?;
+        }
+        Ok(at)
     }
 }
 

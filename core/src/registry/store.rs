@@ -16,7 +16,7 @@ use crate::{
 
 /// What brings the database from each version to the next. Never changed, only
 /// added to: a deploy meets yesterday's tables.
-const MIGRATIONS: [&[&str]; 2] = [
+const MIGRATIONS: [&[&str]; 3] = [
     &[
         // `number` grows with every creation and orders the list.
         "CREATE TABLE webhooks (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT",
@@ -25,6 +25,14 @@ const MIGRATIONS: [&[&str]; 2] = [
     &[
         "CREATE TABLE visits (webhook TEXT NOT NULL, shard INTEGER NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (webhook, shard)) STRICT, WITHOUT ROWID",
     ],
+    &[
+        "CREATE TABLE jobs (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, done INTEGER NOT NULL, stepped INTEGER NOT NULL, job TEXT NOT NULL) STRICT",
+        // What each shard has told of its figures: a row for each that there is.
+        "CREATE TABLE figures (webhook TEXT NOT NULL, shard INTEGER NOT NULL, told_at INTEGER NOT NULL, stats TEXT, PRIMARY KEY (webhook, shard)) STRICT, WITHOUT ROWID",
+        "INSERT INTO figures (webhook, shard, told_at)
+         WITH RECURSIVE shard(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM shard WHERE n < 63)
+         SELECT id, n, 0 FROM webhooks, shard WHERE n < max(1, ifnull(json_extract(json, '$.shards'), 1))",
+    ],
 ];
 
 /// Webhooks that are read at once when all are looked at.
@@ -32,6 +40,11 @@ const BATCH: u32 = 100;
 
 /// Creates the tables or brings them up to date.
 pub(super) fn migrate(db: &impl Database) -> Result<(), DatabaseError> {
+    migrate_to(db, MIGRATIONS.len())
+}
+
+/// The same up to a version.
+pub(super) fn migrate_to(db: &impl Database, latest: usize) -> Result<(), DatabaseError> {
     db.atomically(|| {
         db.run(
             "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT",
@@ -44,19 +57,19 @@ pub(super) fn migrate(db: &impl Database) -> Result<(), DatabaseError> {
                 0
             }
         };
-        if version > MIGRATIONS.len() {
+        if version > latest {
             return Err(DatabaseError::failed(
                 "the tables are of a later version than this program".to_owned(),
             ));
         }
-        if version == MIGRATIONS.len() {
+        if version == latest {
             return Ok(());
         }
-        for statement in MIGRATIONS.iter().skip(version).copied().flatten() {
+        let missing = MIGRATIONS.iter().take(latest).skip(version);
+        for statement in missing.copied().flatten() {
             db.run(statement, &[])?;
         }
-        let latest = integer(MIGRATIONS.len());
-        db.run("UPDATE schema_version SET version = ?", &[latest])?;
+        db.run("UPDATE schema_version SET version = ?", &[integer(latest)])?;
         Ok(())
     })
 }
@@ -73,6 +86,12 @@ pub(super) fn insert(db: &impl Database, webhook: &Webhook) -> Result<(), Regist
         "INSERT INTO webhooks (id, json) VALUES (?, ?)",
         &[text(webhook.id), json(webhook)?],
     )?;
+    for shard in 0..webhook.shards.max(1) {
+        db.run(
+            "INSERT INTO figures (webhook, shard, told_at) VALUES (?, ?, 0)",
+            &[text(webhook.id), integer(shard)],
+        )?;
+    }
     note(db, webhook, webhook.version, false)
 }
 
@@ -92,6 +111,7 @@ pub(super) fn delete(
     now: Timestamp,
 ) -> Result<(), RegistryError> {
     db.run("DELETE FROM webhooks WHERE id = ?", &[text(webhook.id)])?;
+    db.run("DELETE FROM figures WHERE webhook = ?", &[text(webhook.id)])?;
     note(db, webhook, next_version(webhook, now), true)
 }
 

@@ -1,12 +1,21 @@
 //! The Registry over a real database: what is stored, listed, shown and told to
 //! the Mailboxes, also when something fails on the way.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test may fail, and says so by panicking"
+)]
+
 use super::*;
 use crate::destination_url::Station;
 use crate::secret::Secret;
 use crate::testing::{
     faulty::{Fault, Faulty},
     native::NativeDatabase,
+};
+use crate::{
+    mailbox::{jobs::JobKind, view::EventQuery},
+    messages::{JobReply, ShardPlace},
 };
 use serde_json::{Value, json};
 
@@ -798,4 +807,236 @@ proptest::proptest! {
             }
         }
     }
+}
+/// A job, stepped as the edge does it; every shard has two events that match, and is done
+/// with them when it is asked for the second time.
+fn steps(it: &mut Fixture, id: JobId, answers: impl Fn(ShardId) -> bool) -> Vec<usize> {
+    let (mut asked, mut sizes) = (std::collections::BTreeMap::new(), Vec::new());
+    for n in 0..200_u64 {
+        let now = NOW.plus(Duration::from_secs(1_000 + n));
+        let Some(step) = it.registry.job_step(&it.db, Some(id), now).unwrap() else {
+            break;
+        };
+        sizes.push(step.shards.len());
+        let mut said = Vec::new();
+        for shard in step.shards.into_iter().filter(|shard| answers(*shard)) {
+            let times = asked.entry(shard).or_insert(0);
+            *times += 1;
+            let progress = Progress {
+                matched: (*times).min(2),
+                queued: (*times).min(2) * 3,
+                done: *times >= 2,
+            };
+            said.push((shard, progress));
+        }
+        it.registry.job_stepped(&it.db, id, &said, now).unwrap();
+    }
+    assert!(asked.values().all(|times| *times == 2), "{asked:?}");
+    sizes
+}
+
+fn job(reply: RegistryReply) -> JobReply {
+    match reply {
+        RegistryReply::Job(job) => job,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn begin(query: EventQuery) -> RegistryRequest {
+    RegistryRequest::BeginJob {
+        kind: JobKind::Resend,
+        query,
+    }
+}
+
+#[test]
+fn a_job_goes_through_all_shards_some_at_a_time() {
+    let mut it = Fixture::new();
+    for n in 0..30 {
+        let mut body = body(&n.to_string());
+        body["shards"] = json!(1 + n % 5);
+        it.create(&body);
+    }
+    // 90 shards in all.
+    let begun = job(it.ask(begin(EventQuery::default())));
+    assert_eq!(begun.progress, Progress::default());
+    let later = it.create(&body("made since"));
+    assert_eq!(
+        steps(&mut it, begun.id, |shard| shard.0 != later.id),
+        [40, 40, 40, 40, 10, 10]
+    );
+    let told = job(it.ask(RegistryRequest::Job(begun.id)));
+    let done = Progress {
+        matched: 180,
+        queued: 540,
+        done: true,
+    };
+    assert_eq!(
+        (told.id, told.kind, told.progress),
+        (begun.id, JobKind::Resend, done)
+    );
+    // Of one webhook, and of none.
+    let query = EventQuery {
+        webhook_id: Some(later.id),
+        ..EventQuery::default()
+    };
+    let of_one = job(it.ask(begin(query)));
+    assert_eq!(steps(&mut it, of_one.id, |_| true), [1, 1]);
+    let query = EventQuery {
+        webhook_id: Some(WebhookId::from_random([255; 16])),
+        ..EventQuery::default()
+    };
+    assert!(matches!(it.ask(begin(query)), RegistryReply::NotFound));
+    let unknown = RegistryRequest::Job(JobId::from_random([255; 16]));
+    assert!(matches!(it.ask(unknown), RegistryReply::NotFound));
+}
+
+#[test]
+fn a_shard_that_does_not_answer_is_asked_again_and_the_alarm_sees_to_it() {
+    let mut it = Fixture::new();
+    let one = it.create(&body("A"));
+    it.settle();
+    let begun = job(it.ask(begin(EventQuery::default())));
+    let alarm = it.db.alarm().unwrap().expect("it goes on by itself");
+    assert!(alarm <= NOW.plus(Duration::from_secs(10)));
+    for n in 1..4_u64 {
+        let now = NOW.plus(Duration::from_secs(100 * n));
+        let step = it.registry.job_step(&it.db, None, now).unwrap().unwrap();
+        assert_eq!((step.id, step.shards), (begun.id, vec![(one.id, 0)]));
+        it.registry.job_stepped(&it.db, begun.id, &[], now).unwrap();
+        let next = it.registry.rearm(&it.db, now).unwrap();
+        assert_eq!(next, Some(now.plus(Duration::from_secs(1))));
+        // Whoever asks within a moment has nobody asked.
+        let at_once = it.registry.job_step(&it.db, Some(begun.id), now).unwrap();
+        assert_eq!(at_once, None);
+    }
+    steps(&mut it, begun.id, |_| true);
+    let now = NOW.plus(Duration::from_secs(9_000));
+    assert_eq!(it.registry.job_step(&it.db, None, now).unwrap(), None);
+    assert_eq!(it.registry.rearm(&it.db, now).unwrap(), None);
+}
+
+#[test]
+fn jobs_take_turns_and_fifty_are_under_way_at_most() {
+    let mut it = Fixture::new();
+    it.create(&body("A"));
+    let ids: Vec<JobId> = (0..50)
+        .map(|_| job(it.ask(begin(EventQuery::default()))).id)
+        .collect();
+    assert!(matches!(
+        it.ask(begin(EventQuery::default())),
+        RegistryReply::TooMany
+    ));
+    let mut seen = std::collections::BTreeSet::new();
+    for n in 0..50_u64 {
+        let now = NOW.plus(Duration::from_secs(100 + n));
+        let step = it.registry.job_step(&it.db, None, now).unwrap().unwrap();
+        seen.insert(step.id);
+    }
+    assert_eq!(seen, ids.iter().copied().collect());
+    for id in ids {
+        steps(&mut it, id, |_| true);
+    }
+    job(it.ask(begin(EventQuery::default())));
+}
+
+#[test]
+fn shards_are_told_in_pages_that_any_one_request_may_ask() {
+    let mut it = Fixture::new();
+    let mut expected = Vec::new();
+    for n in 0..30 {
+        let mut body = body(&n.to_string());
+        body["shards"] = json!(1 + n % 5);
+        let webhook = it.create(&body);
+        expected.push(
+            (0..webhook.shards)
+                .map(|shard| (webhook.id, shard))
+                .collect::<Vec<_>>(),
+        );
+    }
+    expected.reverse();
+    let expected: Vec<ShardId> = expected.into_iter().flatten().collect();
+    let (mut found, mut from, mut sizes) = (Vec::new(), Some(ShardPlace::FIRST), Vec::new());
+    while let Some(place) = from {
+        let request = RegistryRequest::Shards {
+            webhook: None,
+            from: place,
+        };
+        let RegistryReply::Shards { shards, next } = it.ask(request) else {
+            panic!()
+        };
+        sizes.push(shards.len());
+        found.extend(shards);
+        from = next;
+    }
+    assert_eq!((found, sizes), (expected, vec![40, 40, 10]));
+    let unknown = RegistryRequest::Shards {
+        webhook: Some(WebhookId::from_random([255; 16])),
+        from: ShardPlace::FIRST,
+    };
+    assert!(matches!(it.ask(unknown), RegistryReply::NotFound));
+}
+
+#[test]
+fn figures_of_many_shards_are_asked_for_some_at_a_time_and_add_up() {
+    let mut it = Fixture::new();
+    let mut webhooks = Vec::new();
+    for n in 0..10 {
+        let mut body = body(&n.to_string());
+        body["shards"] = json!(9);
+        webhooks.push(it.create(&body));
+    }
+    let figures = |it: &mut Fixture, webhook| match it.ask(RegistryRequest::Figures(webhook)) {
+        RegistryReply::Figures(stats) => stats,
+        other => panic!("{other:?}"),
+    };
+    assert!(figures(&mut it, None).is_partial);
+    let one = Stats {
+        counts: [1, 2, 3, 4],
+        ..Stats::default()
+    };
+    let mut asked = Vec::new();
+    for n in 0..4_u64 {
+        let shards = it.registry.shards_to_ask(&it.db, None).unwrap();
+        assert_eq!(shards.len(), 40);
+        let now = NOW.plus(Duration::from_secs(n));
+        for shard in &shards {
+            it.registry.keep_figures(&it.db, *shard, &one, now).unwrap();
+        }
+        asked.extend(shards);
+        // 90 shards in all.
+        let told = figures(&mut it, None);
+        assert_eq!(
+            (told.is_partial, told.counts[0]),
+            (n < 2, [40, 80, 90, 90][usize::try_from(n).unwrap()])
+        );
+    }
+    // By turns: after three times all have been asked, and 30 of them twice.
+    let distinct: std::collections::BTreeSet<_> = asked.iter().collect();
+    assert_eq!(distinct.len(), 90);
+    let told = figures(&mut it, None);
+    assert_eq!(told.counts, [90, 180, 270, 360]);
+    assert_eq!(told.as_of, Some(NOW.plus(Duration::from_secs(1)).millis()));
+    let of_one = figures(&mut it, Some(webhooks[0].id));
+    assert_eq!(of_one.counts, [9, 18, 27, 36]);
+    it.ask(RegistryRequest::Delete(webhooks[0].id));
+    assert_eq!(figures(&mut it, None).counts, [81, 162, 243, 324]);
+}
+
+#[test]
+fn the_tables_of_yesterday_s_registry_learn_of_its_shards() {
+    let db = NativeDatabase::in_memory().unwrap();
+    store::migrate_to(&db, 2).unwrap();
+    for (id, shards) in [(1_u8, ""), (2, ",\"shards\":64")] {
+        let id = WebhookId::from_random([id; 16]);
+        let json = format!("{{\"id\":\"{id}\"{shards}}}");
+        let row = [Value::from(id.to_string()), Value::from(json)]
+            .map(|one| crate::database::Value::Text(one.as_str().unwrap().to_owned()));
+        db.run("INSERT INTO webhooks (id, json) VALUES (?, ?)", &row)
+            .unwrap();
+    }
+    let registry = Registry::open(&db).unwrap();
+    assert_eq!(registry.shards_to_ask(&db, None).unwrap().len(), 40);
+    let rows = db.run("SELECT count(*) FROM figures", &[]).unwrap();
+    assert_eq!(rows[0].integer(0), Ok(65));
 }

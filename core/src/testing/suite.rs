@@ -552,7 +552,10 @@ fn pages_and_filters(db: &impl Database) -> Outcome {
         ("dh1234", 25),
         ("Nguyễn Văn A", 25),
         ("VCB", 0),
-        ("FT24\nNguy", 1),
+        ("nguyen van a", 25),
+        ("CHUYỂN TIEN DH1234", 25),
+        ("1.024", 1),
+        ("FT24\nNguy", 0),
         ("%", 0),
         (long.as_str(), 0),
     ] {

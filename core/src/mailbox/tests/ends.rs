@@ -29,7 +29,7 @@ impl Rig {
     }
 }
 
-fn short_lived() -> Webhook {
+pub(super) fn short_lived() -> Webhook {
     let mut config = webhook(1);
     config.retention_days = 3;
     config.dedupe_days = 10;
@@ -206,7 +206,7 @@ fn payloads_go_after_retention_and_keys_after_dedupe_in_bounded_batches() {
 
 impl Rig {
     /// The alarm fires as the edge sees it: pruning first, then what is due.
-    fn run_and_prune(&mut self) {
+    pub(super) fn run_and_prune(&mut self) {
         self.db.clear_alarm().unwrap();
         self.mailbox.woken();
         self.mailbox.begin_run();
@@ -407,9 +407,9 @@ fn an_event_that_cannot_be_read_is_set_aside_and_the_others_go_on() {
             assert_eq!(rig.status(bad), Status::Pending);
             let page = rig.mailbox.list(
                 &rig.db,
-                &crate::mailbox::view::EventQuery {
+                &EventQuery {
                     per_page: 10,
-                    ..Default::default()
+                    ..EventQuery::default()
                 },
             );
             assert_eq!(page.unwrap().data.len(), 2);
@@ -438,84 +438,6 @@ fn an_unreadable_event_of_a_removed_destination_does_not_stop_the_others() {
 }
 
 #[test]
-fn resending_many_is_bounded_in_each_wake_and_comes_to_its_end() {
-    use crate::mailbox::{Progress, view::EventQuery};
-    let mut config = short_lived();
-    config.retry = Retry::Custom {
-        delays_seconds: Vec::new(),
-    };
-    let mut rig = Rig::with(&config);
-    for chunk in 0..3 {
-        let batch = (0..400)
-            .map(|n| event(&format!("{chunk}/{n}"), b"{}"))
-            .collect();
-        rig.offer(batch);
-    }
-    rig.run(404);
-    let kept = rig.take("kept");
-    rig.run(200);
-    assert_eq!(rig.count("events WHERE status = 'failed'"), 1_200);
-    let query = EventQuery {
-        status: Some(Status::Failed),
-        ..EventQuery::default()
-    };
-    let ask = |rig: &mut Rig, wish| {
-        rig.mailbox
-            .resend_all(&rig.db, &query, wish, rig.now)
-            .unwrap()
-    };
-    let first = ask(&mut rig, 1).unwrap();
-    assert_eq!((first.queued, first.done), (500, false));
-    // To ask how far it is wishes for nothing; another wish has to wait.
-    assert_eq!(rig.mailbox.how_far(1), first);
-    assert_eq!(ask(&mut rig, 2), None);
-    // It survives the object, and needs nobody to ask for it.
-    rig.reopen();
-    rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
-    let mut wakes = 0;
-    while let Some(alarm) = rig.alarm().filter(|_| rig.due().is_some()) {
-        rig.now = rig.now.max(alarm);
-        rig.run_and_prune();
-        wakes += 1;
-        assert!(wakes < 3_000);
-    }
-    assert_eq!(rig.count("events WHERE status = 'delivered'"), 1_201);
-    assert_eq!(rig.view(kept).attempts, 1);
-    let done = Progress {
-        queued: 1_200,
-        done: true,
-    };
-    assert_eq!(rig.mailbox.how_far(1), done);
-    let nothing = Progress {
-        queued: 0,
-        done: true,
-    };
-    assert_eq!(ask(&mut rig, 3), Some(nothing));
-    // A second wish works like the first.
-    for _ in 0..2 {
-        rig.wait(millis(1_000));
-        let again = rig.mailbox.resend_all(
-            &rig.db,
-            &EventQuery {
-                q: Some("kept".into()),
-                ..EventQuery::default()
-            },
-            4,
-            rig.now,
-        );
-        assert_eq!(
-            again.unwrap().unwrap(),
-            Progress {
-                queued: 1,
-                done: true
-            }
-        );
-        rig.run_and_prune();
-    }
-    assert_eq!(rig.view(kept).attempts, 3);
-}
-
-#[test]
 fn an_event_that_cannot_be_read_does_not_stop_a_resend_of_many() {
     let mut config = short_lived();
     config.retry = Retry::Custom {
@@ -530,15 +452,11 @@ fn an_event_that_cannot_be_read_does_not_stop_a_resend_of_many() {
         bad.sequence.number()
     );
     rig.db.run(&sql, &[]).unwrap();
-    let query = crate::mailbox::view::EventQuery {
+    let query = EventQuery {
         status: Some(Status::Failed),
-        ..Default::default()
+        ..EventQuery::default()
     };
-    let told = rig
-        .mailbox
-        .resend_all(&rig.db, &query, 1, rig.now)
-        .unwrap()
-        .unwrap();
+    let told = rig.job(1, JobKind::Resend, &query);
     assert_eq!((told.queued, told.done), (1, true));
     rig.run_and_prune();
     assert_eq!(rig.status(good), Status::Delivered);

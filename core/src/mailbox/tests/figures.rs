@@ -8,7 +8,6 @@ use crate::{
     mailbox::{
         counted::{CHUNK, PACE, Pace},
         stats::{Hour, Stats, begin_of_hour},
-        view::EventQuery,
     },
     testing::faulty::{Fault, Faulty},
     time::{DAY, HOUR},
@@ -96,7 +95,7 @@ enum Life {
     Step(Step),
     Count(usize),
     Later(u64),
-    ResendAll,
+    Job(JobKind, u8),
     Repeat(usize),
     Fail(u64, bool),
 }
@@ -106,7 +105,8 @@ fn life() -> impl Strategy<Value = Life> {
         12 => lists::step().prop_map(Life::Step),
         4 => (1_usize..6).prop_map(Life::Count),
         2 => prop_oneof![Just(1_u64), Just(5), Just(24), Just(200)].prop_map(Life::Later),
-        1 => Just(Life::ResendAll),
+        1 => (prop_oneof![Just(JobKind::Resend), Just(JobKind::Cancel), Just(JobKind::Delete)], any::<u8>())
+            .prop_map(|(kind, n)| Life::Job(kind, n)),
         1 => any::<usize>().prop_map(Life::Repeat),
         1 => (0_u64..12, any::<bool>()).prop_map(|(at, sticks)| Life::Fail(at, sticks)),
     ]
@@ -137,12 +137,17 @@ proptest! {
                     rig.wait(HOUR * u32::try_from(hours).unwrap());
                     rig.mailbox.tend(&rig.db, rig.now).unwrap();
                 }
-                Life::ResendAll => {
+                Life::Job(kind, n) => {
                     let query = EventQuery {
-                        status: Some(Status::Failed),
-                        ..Default::default()
+                        status: match kind {
+                            JobKind::Resend => Some(Status::Failed),
+                            JobKind::Cancel => Some(Status::Pending),
+                            JobKind::Delete => None,
+                        },
+                        event: Some("paid".to_owned()),
+                        ..EventQuery::default()
                     };
-                    rig.mailbox.resend_all(&rig.db, &query, 1, rig.now).unwrap();
+                    rig.job(n, kind, &query);
                 }
                 Life::Repeat(which) => {
                     let count = events.len().max(1);

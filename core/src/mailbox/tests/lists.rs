@@ -193,6 +193,7 @@ fn query() -> impl Strategy<Value = EventQuery> {
             to: to.map(|to| START.millis() + to),
             q: q.map(str::to_owned),
             include_attempts: false,
+            pass: None,
         },
     )
 }

@@ -145,12 +145,11 @@ fn asking_how_far_a_resend_is_does_not_resend() {
     }
     rig.run(200);
     rig.wait(HOUR);
-    let query = crate::mailbox::view::EventQuery {
+    let query = EventQuery {
         status: Some(Status::Delivered),
-        ..Default::default()
+        ..EventQuery::default()
     };
-    let told = rig.mailbox.resend_all(&rig.db, &query, 1, rig.now);
-    let mut told = told.unwrap().unwrap();
+    let mut told = rig.job(1, JobKind::Resend, &query);
     rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
     let (mut polls, mut sent) = (0, 0);
     while polls < 5 && (!told.done || polls < 3) {
@@ -161,7 +160,7 @@ fn asking_how_far_a_resend_is_does_not_resend() {
             sent += rig.edge_run(200).0;
         }
         rig.now = end;
-        told = rig.mailbox.how_far(1);
+        told = rig.job(1, JobKind::Resend, &query);
         rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
     }
     assert!(told.done);
@@ -360,11 +359,15 @@ fn a_resend_of_many_that_fails_is_not_tried_over_and_over() {
             &[],
         )
         .unwrap();
-    let query = crate::mailbox::view::EventQuery {
+    let query = EventQuery {
         status: Some(Status::Failed),
-        ..Default::default()
+        ..EventQuery::default()
     };
-    assert!(rig.mailbox.resend_all(&rig.db, &query, 1, rig.now).is_err());
+    let id = JobId::from_random([1; 16]);
+    let job = rig
+        .mailbox
+        .job(&rig.db, id, JobKind::Resend, &query, rig.now);
+    assert!(job.is_err());
     rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
     let mut wakes = 0;
     let end = rig.now.plus(HOUR);

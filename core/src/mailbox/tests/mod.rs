@@ -13,6 +13,7 @@ mod ends;
 mod faults;
 mod figures;
 mod health;
+mod jobs;
 mod lists;
 mod meetings;
 mod order;
@@ -27,8 +28,12 @@ use crate::{
     database::Database,
     delivery::{Job, Verdict},
     event::NewEvent,
-    ids::{EventId, Sequence},
-    mailbox::{Accepted, Mailbox, view::EventView},
+    ids::{EventId, JobId, Sequence},
+    mailbox::{
+        Accepted, Mailbox,
+        jobs::{JobKind, Progress},
+        view::{EventQuery, EventView},
+    },
     messages::{AcceptReply, Taken},
     testing::{
         native::NativeDatabase,
@@ -160,6 +165,14 @@ impl Rig {
             attempts += self.run(status);
         }
         attempts
+    }
+
+    /// Begins the `n`th job over what the query is for, or asks for it.
+    fn job(&mut self, n: u8, kind: JobKind, query: &EventQuery) -> Progress {
+        let id = JobId::from_random([n; 16]);
+        self.mailbox
+            .job(&self.db, id, kind, query, self.now)
+            .unwrap()
     }
 
     fn due(&self) -> Option<Timestamp> {

@@ -3,10 +3,7 @@
 use super::*;
 use crate::{
     delivery::Status,
-    mailbox::{
-        stats::{Hour, Tally},
-        view::EventQuery,
-    },
+    mailbox::stats::{Hour, Tally},
     testing::samples::destination,
     time::{DAY, HOUR},
 };
@@ -76,8 +73,7 @@ fn a_sample_counts_and_a_failed_one_is_resent_with_all_that_failed() {
         status: Some(Status::Failed),
         ..EventQuery::default()
     };
-    let progress = rig.mailbox.resend_all(&rig.db, &query, 1, rig.now).unwrap();
-    assert_eq!(progress.unwrap().queued, 1);
+    assert_eq!(rig.job(1, JobKind::Resend, &query).queued, 1);
     assert_eq!(rig.run(200), 1);
     let stats = rig.mailbox.stats(&rig.db, rig.now).unwrap();
     assert_eq!(stats.counts, [0, 1, 0, 0]);

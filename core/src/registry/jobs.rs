@@ -1,0 +1,265 @@
+//! Jobs over many Mailboxes: which shards a job has still to go through, and what came of
+//! those that it has. Some shards at a time, so that a job over a thousand webhooks asks no
+//! more at once than one over ten.
+
+use super::{
+    RegistryError,
+    shards::{self, ShardId},
+    store::text,
+};
+use crate::{
+    database::{Database, DatabaseError, Value},
+    ids::JobId,
+    mailbox::{
+        jobs::{JobKind, Progress},
+        view::EventQuery,
+    },
+    messages::{JobReply, ShardPlace},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Jobs that may be under way at once.
+const UNDER_WAY: usize = 50;
+/// Jobs that are done with are remembered up to so many.
+const REMEMBERED: i64 = 1_000;
+/// The shards of a job are asked again after this.
+const NEXT: Duration = Duration::from_millis(1_000);
+/// Whoever asks has them asked at once, unless they were within this.
+const LATELY: Duration = Duration::from_millis(200);
+
+/// A shard that a job is under way in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Member {
+    shard: ShardId,
+    #[serde(default)]
+    progress: Progress,
+}
+
+/// A job, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Job {
+    id: JobId,
+    kind: JobKind,
+    query: EventQuery,
+    /// Where the shards begin that it has not come to; `None` when it has come to all.
+    rest: Option<ShardPlace>,
+    /// Those that it is under way in.
+    #[serde(default)]
+    members: Vec<Member>,
+    /// What came of those that it is done with.
+    #[serde(default)]
+    sum: Progress,
+}
+
+impl Job {
+    fn is_done(&self) -> bool {
+        self.rest.is_none() && self.members.is_empty()
+    }
+
+    fn reply(&self) -> JobReply {
+        let mut progress = Progress {
+            done: true,
+            ..self.sum
+        };
+        for member in &self.members {
+            progress.add(member.progress);
+        }
+        progress.done = self.is_done();
+        JobReply {
+            id: self.id,
+            kind: self.kind,
+            progress,
+        }
+    }
+
+    /// Goes on to the next shards, where those before are done with.
+    fn fill(&mut self, db: &impl Database) -> Result<(), RegistryError> {
+        if !self.members.is_empty() {
+            return Ok(());
+        }
+        if let Some(place) = self.rest {
+            let (found, next) = shards::page(db, self.query.webhook_id, place)?;
+            let member = |shard| Member {
+                shard,
+                progress: Progress::default(),
+            };
+            self.members = found.into_iter().map(member).collect();
+            self.rest = next;
+        }
+        Ok(())
+    }
+}
+
+/// A step of a job: what is to be asked of which shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobStep {
+    /// The job.
+    pub id: JobId,
+    /// What is done.
+    pub kind: JobKind,
+    /// To which events.
+    pub query: EventQuery,
+    /// The shards to ask.
+    pub shards: Vec<ShardId>,
+}
+
+/// Why a job was not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotBegun {
+    /// There is no such webhook.
+    NotFound,
+    /// Too many are under way.
+    TooMany,
+}
+
+fn read(json: &str) -> Result<Job, RegistryError> {
+    serde_json::from_str(json).map_err(|_| RegistryError::Unreadable("a job".to_owned()))
+}
+
+fn json(job: &Job) -> Result<Value, RegistryError> {
+    serde_json::to_string(job)
+        .map(Value::Text)
+        .map_err(|_| RegistryError::Unreadable("a job".to_owned()))
+}
+
+fn load(db: &impl Database, id: JobId) -> Result<Option<Job>, RegistryError> {
+    let rows = db.run(
+        "SELECT job FROM jobs WHERE id = ?",
+        &[Value::Text(id.to_string())],
+    )?;
+    rows.first().map(|row| read(row.text(0)?)).transpose()
+}
+
+fn save(db: &impl Database, job: &Job, now: Timestamp) -> Result<(), RegistryError> {
+    db.run(
+        "UPDATE jobs SET done = ?, stepped = ?, job = ? WHERE id = ?",
+        &[
+            Value::Integer(i64::from(job.is_done())),
+            Value::Integer(now.millis()),
+            json(job)?,
+            Value::Text(job.id.to_string()),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Begins a job.
+pub(super) fn begin(
+    db: &impl Database,
+    id: JobId,
+    kind: JobKind,
+    query: &EventQuery,
+    now: Timestamp,
+) -> Result<Result<JobReply, NotBegun>, RegistryError> {
+    if let Some(webhook) = query.webhook_id {
+        let rows = db.run("SELECT 1 FROM webhooks WHERE id = ?", &[text(webhook)])?;
+        if rows.is_empty() {
+            return Ok(Err(NotBegun::NotFound));
+        }
+    }
+    let under_way = db.run("SELECT number FROM jobs WHERE done = 0", &[])?;
+    if under_way.len() >= UNDER_WAY {
+        return Ok(Err(NotBegun::TooMany));
+    }
+    let mut job = Job {
+        id,
+        kind,
+        query: query.clone(),
+        rest: Some(ShardPlace::FIRST),
+        members: Vec::new(),
+        sum: Progress::default(),
+    };
+    job.fill(db)?;
+    db.run(
+        "INSERT INTO jobs (id, done, stepped, job) VALUES (?, 0, ?, ?)",
+        &[Value::Text(id.to_string()), Value::Integer(0), json(&job)?],
+    )?;
+    db.run(
+        "DELETE FROM jobs WHERE done = 1 AND number <= (SELECT max(number) FROM jobs) - ?",
+        &[Value::Integer(REMEMBERED)],
+    )?;
+    db.set_alarm(now.plus(NEXT))?;
+    Ok(Ok(job.reply()))
+}
+
+/// How far a job is; `None` when there is none.
+pub(super) fn reply(db: &impl Database, id: JobId) -> Result<Option<JobReply>, RegistryError> {
+    Ok(load(db, id)?.map(|job| job.reply()))
+}
+
+/// The next step: of that job, or of the one that has waited longest. `None` when there
+/// is nothing to do now.
+pub(super) fn step(
+    db: &impl Database,
+    id: Option<JobId>,
+    now: Timestamp,
+) -> Result<Option<JobStep>, RegistryError> {
+    let rows = match id {
+        Some(id) => db.run(
+            "SELECT job FROM jobs WHERE id = ? AND done = 0 AND stepped <= ?",
+            &[
+                Value::Text(id.to_string()),
+                Value::Integer(now.minus(LATELY).millis()),
+            ],
+        )?,
+        None => db.run(
+            "SELECT job FROM jobs WHERE done = 0 ORDER BY stepped LIMIT 1",
+            &[],
+        )?,
+    };
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let mut job = match read(row.text(0)?) {
+        Ok(job) => job,
+        Err(error) => {
+            // Over: it must not stand in the way of the others.
+            db.run(
+                "UPDATE jobs SET done = 1 WHERE job = ?",
+                &[Value::Text(row.text(0)?.to_owned())],
+            )?;
+            return Err(error);
+        }
+    };
+    job.fill(db)?;
+    save(db, &job, now)?;
+    Ok(Some(JobStep {
+        id: job.id,
+        kind: job.kind,
+        query: job.query,
+        shards: job.members.iter().map(|member| member.shard).collect(),
+    }))
+}
+
+/// Notes what the shards of a step have said. One that did not answer is asked again.
+pub(super) fn stepped(
+    db: &impl Database,
+    id: JobId,
+    said: &[(ShardId, Progress)],
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let Some(mut job) = load(db, id)? else {
+        return Ok(());
+    };
+    for (shard, progress) in said {
+        let Some(at) = job.members.iter().position(|one| one.shard == *shard) else {
+            continue;
+        };
+        if progress.done {
+            job.members.remove(at);
+            job.sum.add(*progress);
+        } else if let Some(member) = job.members.get_mut(at) {
+            member.progress = *progress;
+        }
+    }
+    job.fill(db)?;
+    save(db, &job, now)
+}
+
+/// When the next step is due; `None` when no job is under way.
+pub(super) fn due(db: &impl Database, now: Timestamp) -> Result<Option<Timestamp>, DatabaseError> {
+    let rows = db.run("SELECT 1 FROM jobs WHERE done = 0 LIMIT 1", &[])?;
+    Ok(rows.first().map(|_| now.plus(NEXT)))
+}
