@@ -1,6 +1,7 @@
 // One request to an origin, with one time-out in milliseconds for all of it; of the body
-// of a 2xx answer at most `limit` bytes are read, of any other's `kept`. `lines` are the names and values of its
-// header fields.
+// of a 2xx answer that may be a JSON object at most `limit` bytes are read, of any other
+// at most `kept`: nothing beyond is looked at, and its end may never come. `lines` are the
+// names and values of its header fields.
 //
 // Resolves to an object: `failure` is why there is no answer or no end of its body, `late`
 // that it is the time-out. Once there is a `status`, either ends the body and not the
@@ -27,10 +28,11 @@ export async function exchange(method, url, lines, sent, timeout, limit, kept) {
     const length = field("content-encoding") || field("transfer-encoding") ? NaN : Number(field("content-length"));
     const reader = length === 0 ? undefined : response.body?.getReader();
     unread = reader !== undefined;
-    const most = response.ok ? limit : kept;
-    while (unread && answer.body.length < most) {
+    const most = () => (response.ok && mayBeObject(answer.body) ? limit : kept);
+    while (unread && answer.body.length < most()) {
       const { done, value } = await reader.read();
-      if (!done) answer.body = together(answer.body, value.subarray(0, most - answer.body.length));
+      if (!done) answer.body = together(answer.body, value);
+      answer.body = answer.body.subarray(0, most());
       unread = !done && answer.body.length !== length;
     }
   } catch (error) {
@@ -43,6 +45,13 @@ export async function exchange(method, url, lines, sent, timeout, limit, kept) {
 }
 
 const nothing = new Uint8Array(0);
+
+// Whether what begins so may be a JSON object, also behind a byte order mark.
+function mayBeObject(body) {
+  let at = body[0] === 0xef ? 3 : 0;
+  while (body[at] <= 0x20) at++;
+  return at >= body.length || body[at] === 0x7b;
+}
 
 function together(before, more) {
   if (before.length === 0) return more;

@@ -101,7 +101,8 @@ fn an_origin_has_its_time_to_answer_and_no_more() {
 #[test]
 fn the_status_decides_however_the_body_ends() {
     let (station, origin) = (Station::shared(), Origin::start());
-    let webhook = station.casso_webhook_with(&origin, &json!({"timeout_seconds": 3}));
+    let status = json!({"timeout_seconds": 3, "strict": false});
+    let webhook = station.casso_webhook_with(&origin, &status);
     for (number, (body, reply)) in [
         ("stalled", Reply::status(200).body("stalled").stall()),
         ("", Reply::status(200).stall()),

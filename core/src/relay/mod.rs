@@ -16,7 +16,8 @@ pub use request::{Outgoing, outgoing};
 /// How much of an answer is kept, in bytes.
 pub const KEPT_OF_ANSWER: usize = 1_024;
 
-/// How much of a 2xx answer is read where its body has a say, in bytes.
+/// How much of a 2xx answer that may be a JSON object is read where its body has a say,
+/// in bytes.
 pub const READ_OF_SUCCESS: usize = 64 * 1_024;
 
 /// How many seconds a destination has to answer: what is configured, kept within

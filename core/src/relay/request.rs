@@ -34,8 +34,8 @@ pub struct Outgoing<'a> {
     pub body: Option<&'a [u8]>,
     /// For the whole attempt, to the end of what is read.
     pub timeout: Duration,
-    /// How many bytes of a 2xx answer's body are to be read; of any other's
-    /// [`KEPT_OF_ANSWER`] will do.
+    /// How many bytes are to be read of a 2xx answer's body that may be a JSON object; of
+    /// any other [`KEPT_OF_ANSWER`] will do.
     pub read_limit: usize,
 }
 
