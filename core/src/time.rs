@@ -117,60 +117,38 @@ impl Timestamp {
     }
 
     /// Reads the date and time of a Vietnamese provider: RFC 3339, or
-    /// `YYYY-MM-DD HH:MM:SS`, or a date alone; UTC+7 where no zone is given.
+    /// `YYYY-MM-DD HH:MM:SS` (`T` or a blank between, with or without a fraction of a
+    /// second), or a date alone; UTC+7 where no zone is given.
     #[must_use]
     pub fn parse_vietnamese(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Some(at) = Self::parse_rfc3339(text) {
             return Some(at);
         }
-        let local = match parse_date_time(text) {
-            Some((local, "")) => local,
-            Some(_) => return None,
-            None => parse_date(text).filter(|(_, rest)| rest.is_empty())?.0,
+        let (local, fraction) = match parse_date_time(text) {
+            Some((local, rest)) => match parse_fraction(rest)? {
+                (fraction, "") => (local, fraction),
+                _ => return None,
+            },
+            None => (parse_date(text).filter(|(_, rest)| rest.is_empty())?.0, 0),
         };
-        Some(Self::from_seconds(local.saturating_sub(7 * 3_600)))
+        let at = Self::from_seconds(local.saturating_sub(7 * 3_600));
+        Some(Self(at.0.saturating_add(fraction)))
     }
 
-    /// Reads an HTTP date in its preferred form, `Sun, 06 Nov 1994 08:49:37 GMT`
-    /// (RFC 9110, section 5.6.7). The two obsolete forms are not read.
+    /// Reads an HTTP date in any of its three forms: the preferred one, `Sun, 06 Nov 1994
+    /// 08:49:37 GMT`, and the two obsolete ones that a recipient must accept (RFC 9110,
+    /// section 5.6.7).
     #[must_use]
     pub fn parse_http_date(text: &str) -> Option<Self> {
-        let (_, rest) = text.trim().split_once(", ")?;
-        let mut parts = rest.split(' ');
-        let day: i64 = digits(parts.next()?)?;
-        let month = month_number(parts.next()?)?;
-        let year: i64 = digits(parts.next()?)?;
-        let mut clock = parts.next()?.split(':');
-        let hour = digits(clock.next()?)?;
-        let minute = digits(clock.next()?)?;
-        let second = digits(clock.next()?)?;
-        if clock.next().is_some() || parts.next() != Some("GMT") || parts.next().is_some() {
-            return None;
-        }
-        let days = checked_days(year, month, day)?;
-        Some(Self::from_seconds(checked_seconds(
-            days, hour, minute, second,
-        )?))
+        let at = httpdate::parse_http_date(text.trim()).ok()?;
+        let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(Self(millis_of(since)))
     }
 }
 
 fn millis_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn month_number(name: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let at = MONTHS.iter().position(|month| *month == name)?;
-    i64::try_from(at).ok()?.checked_add(1)
-}
-
-fn digits(text: &str) -> Option<i64> {
-    let all_digits =
-        !text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit());
-    if all_digits { text.parse().ok() } else { None }
 }
 
 fn two(tens: u8, ones: u8) -> Option<i64> {
@@ -304,11 +282,12 @@ mod tests {
             let theirs = DateTime::<Utc>::from_timestamp_millis(millis).unwrap();
             prop_assert_eq!(&ours, &theirs.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
             prop_assert_eq!(Timestamp::parse_rfc3339(&ours), Some(Timestamp::from_millis(millis)));
-            let http = theirs.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-            prop_assert_eq!(
-                Timestamp::parse_http_date(&http),
-                Some(Timestamp::from_seconds(millis.div_euclid(1_000)))
-            );
+            // `Retry-After` names what is to come.
+            let at = (millis >= 0).then(|| Timestamp::from_seconds(millis.div_euclid(1_000)));
+            for form in ["%a, %d %b %Y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"] {
+                let http = theirs.format(form).to_string();
+                prop_assert_eq!(Timestamp::parse_http_date(&http), at);
+            }
         }
 
         #[test]
@@ -370,6 +349,47 @@ mod tests {
         assert_eq!(date.to_rfc3339(), "2020-11-01T17:00:00.000Z");
         let zoned = Timestamp::parse_vietnamese("2026-03-22T15:34:12Z").unwrap();
         assert_eq!(zoned.to_rfc3339(), "2026-03-22T15:34:12.000Z");
-        assert_eq!(Timestamp::parse_vietnamese("hôm qua"), None);
+        for (text, utc) in [
+            ("2025-10-14 10:59:30.123", "2025-10-14T03:59:30.123Z"),
+            ("2025-10-14T10:59:30.123", "2025-10-14T03:59:30.123Z"),
+            ("2025-10-14T10:59:30.5", "2025-10-14T03:59:30.500Z"),
+            ("2025-10-14T10:59:30.123456789", "2025-10-14T03:59:30.123Z"),
+            ("2025-10-14T10:59:30", "2025-10-14T03:59:30.000Z"),
+            ("2025-10-14T10:59:30.123+07:00", "2025-10-14T03:59:30.123Z"),
+        ] {
+            let at = Timestamp::parse_vietnamese(text).map(Timestamp::to_rfc3339);
+            assert_eq!(at.as_deref(), Some(utc), "{text}");
+        }
+        for bad in [
+            "hôm qua",
+            "2025-10-14 10:59:30.",
+            "2025-10-14 10:59:30.123x",
+            "2025-10-14 10:59:30 123",
+        ] {
+            assert_eq!(Timestamp::parse_vietnamese(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn http_dates_are_read_in_all_three_forms() {
+        let at = Timestamp::from_seconds(784_111_777);
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            " Sun, 06 Nov 1994 08:49:37 GMT ",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(Timestamp::parse_http_date(text), Some(at), "{text}");
+        }
+        for bad in [
+            "",
+            "06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 +0700",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 25:49:37 GMT",
+            "1994-11-06T08:49:37Z",
+        ] {
+            assert_eq!(Timestamp::parse_http_date(bad), None, "{bad}");
+        }
     }
 }
