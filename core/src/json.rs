@@ -18,7 +18,8 @@ use std::{borrow::Cow, fmt};
 /// An object with more members is not sorted.
 pub const MOST_SORTED: usize = 1_000;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// UTF-8's, which some writers put before everything.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A well-formed JSON value, verbatim, without the blanks around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,11 @@
 
 pub mod multipart;
 
-use crate::{canonical_json::Notation, headers::Headers, json::Json};
+use crate::{
+    canonical_json::Notation,
+    headers::Headers,
+    json::{BYTE_ORDER_MARK, Json},
+};
 use std::borrow::Cow;
 
 /// A form with more fields is not read.
@@ -36,10 +40,12 @@ pub fn document<'a>(headers: &Headers, content: &'a [u8]) -> Cow<'a, [u8]> {
     })
 }
 
-/// The fields of a form of this `content-type`, in order. `None` when it is no form,
+/// The fields of a form of this `content-type`, in order, without a byte order mark in
+/// front. `None` when it is no form,
 /// cannot be read, has no fields or more than [`MOST_FIELDS`].
 #[must_use]
 pub fn fields(content_type: &str, content: &[u8]) -> Option<Vec<Field>> {
+    let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
     let (kind, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     let is = |name: &str| kind.trim().eq_ignore_ascii_case(name);
     let fields = if is("application/x-www-form-urlencoded") {
@@ -178,8 +184,12 @@ mod tests {
             read("Application/X-WWW-Form-URLencoded; charset=UTF-8", "id=1"),
             form
         );
+        let marked = "\u{feff}id=1";
+        assert_eq!(read("application/x-www-form-urlencoded", marked), form);
         let multipart = "--x\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n1\r\n--x--\r\n";
         assert_eq!(read("multipart/form-data; boundary=x", multipart), form);
+        let marked = ["\u{feff}", multipart].concat();
+        assert_eq!(read("multipart/form-data; boundary=x", &marked), form);
         for (content_type, body) in [
             ("application/x-www-form-urlencoded", r#"{"id":1}"#),
             ("multipart/form-data; boundary=x", r#"{"id":1}"#),
