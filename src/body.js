@@ -4,9 +4,6 @@
 const MOST_DISCARDED = 16 << 20;
 const DISCARD_PATIENCE = 5000;
 
-// How much gzip is unpacked at once, in bytes: hardly more than 16 MiB can come of it.
-const SLICE = 16384;
-
 // All that `reader` gives, or null when that is more than `limit` bytes.
 async function gather(reader, limit) {
   const chunks = [];
@@ -71,38 +68,37 @@ export async function drain(request) {
   await discard(request.body.getReader());
 }
 
-// Decodes gzip with the platform's own decoder, never past `limit` bytes. Null for what
-// is not gzip, is cut short or is longer.
-//
-// The decoder unpacks whatever it is given, read or not: a megabyte may become a
-// gigabyte. So it is given a slice at a time, the next once what came of the last is read:
-// when a whole turn of the event loop has passed without a read.
-export async function gunzip(bytes, limit) {
-  const { readable, writable } = new DecompressionStream("gzip");
-  const reader = readable.getReader(), writer = writable.getWriter();
-  let reads = 0, over = false;
-  const counted = { read: () => (reads++, reader.read()) };
-  const feed = async () => {
-    for (let at = 0; !over; at += SLICE) {
-      await writer.write(bytes.subarray(at, at + SLICE));
-      if (at + SLICE >= bytes.length) return writer.close();
-      for (let seen = -1; seen !== reads && !over;) {
-        seen = reads;
-        await new Promise((resolve) => setTimeout(resolve, 0));
-      }
-    }
-  };
+// What is behind these codings, taken off one after the other, or null where one of them
+// holds more than `limit` bytes. Undefined for what is damaged, or goes on behind its end.
+export function decode(bytes, codings, limit) {
+  zlib ??= process.getBuiltinModule("node:zlib");
   try {
-    const fed = feed();
-    fed.catch(() => {});
-    const whole = await gather(counted, limit);
-    over = !whole;
-    // Only the writing side hears of an end that is missing.
-    await (over ? reader.cancel() : fed);
-    return whole;
-  } catch {
-    return null;
-  } finally {
-    over = true;
+    for (const coding of codings.split(",")) {
+      const { buffer, engine } = DECODERS[coding](bytes, { maxOutputLength: limit, info: true });
+      if (engine.bytesWritten !== bytes.length) return undefined;
+      bytes = buffer;
+    }
+    return bytes;
+  } catch (error) {
+    // Node.js gives both a code, the runtime none. The second is zstd's.
+    return error instanceof RangeError || /too much memory/.test(error.message) ? null : undefined;
   }
+}
+
+// The runtime's, when it is first needed. Not imported: that bundlers would have to be told.
+let zlib;
+
+const DECODERS = {
+  gzip: (bytes, options) => zlib.gunzipSync(bytes, options),
+  deflate: inflate,
+  br: (bytes, options) => zlib.brotliDecompressSync(bytes, options),
+  // A window of 8 MiB, as RFC 9659 has it: a frame may ask for gigabytes.
+  zstd: (bytes, options) => zlib.zstdDecompressSync(bytes, { ...options, params: { [zlib.constants.ZSTD_d_windowLogMax]: 23 } }),
+};
+
+// A zlib stream, or without its head as some senders have it.
+function inflate(bytes, options) {
+  const [method, flags] = bytes;
+  const hasHead = (method & 15) === 8 && ((method << 8) | flags) % 31 === 0;
+  return (hasHead ? zlib.inflateSync : zlib.inflateRawSync)(bytes, options);
 }

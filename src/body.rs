@@ -1,6 +1,7 @@
 //! Reading bodies without trusting their length. The reading itself is the platform's,
 //! in `body.js`: no byte of wasm.
 
+use tram_core::receive::Coding;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{
     js_sys::{Promise, Uint8Array, futures::JsFuture},
@@ -38,7 +39,7 @@ extern "C" {
     #[wasm_bindgen(js_name = drain)]
     fn drain_body(request: &web_sys::Request) -> Promise;
 
-    fn gunzip(bytes: Uint8Array, limit: u32) -> Promise;
+    fn decode(bytes: Uint8Array, codings: &str, limit: u32) -> JsValue;
 }
 
 /// Reads a request's body up to `limit` bytes.
@@ -58,12 +59,26 @@ pub(crate) async fn drain(request: web_sys::Request) {
     }
 }
 
-/// What is behind `content-encoding: gzip`, when it can be decoded and is no
-/// longer than `limit`.
-pub(crate) async fn decode_gzip(encoded: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let limit = u32::try_from(limit).ok()?;
-    let decoded = JsFuture::from(gunzip(encoded.into(), limit)).await.ok()?;
-    bytes(&decoded)
+/// What unpacking a body has come to.
+pub(crate) enum Unpacked {
+    /// What is in it.
+    Whole(Vec<u8>),
+    /// There is more in it than the limit.
+    TooLarge,
+    /// It is not what it says it is.
+    Damaged,
+}
+
+/// What is behind these codings, which are taken off in this order: each of them no longer
+/// than `limit` bytes.
+pub(crate) fn unpack(encoded: &[u8], codings: &[Coding], limit: usize) -> Unpacked {
+    let names: Vec<&str> = codings.iter().map(|coding| coding.name()).collect();
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let decoded = decode(encoded.into(), &names.join(","), limit);
+    if decoded.is_undefined() {
+        return Unpacked::Damaged;
+    }
+    bytes(&decoded).map_or(Unpacked::TooLarge, Unpacked::Whole)
 }
 
 fn bytes(value: &JsValue) -> Option<Vec<u8>> {

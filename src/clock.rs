@@ -36,6 +36,16 @@ pub(crate) fn entropy() -> Result<Entropy, getrandom::Error> {
     Ok(Entropy::new(pool))
 }
 
+/// Random bytes that nobody has to keep secret.
+///
+/// # Errors
+/// When the platform has none to give.
+pub(crate) fn nonce() -> Result<[u8; 16], getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// What `work` comes to, or `None` when it takes longer than `patience`.
 pub(crate) async fn within<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T> {
     match future::select(std::pin::pin!(work), Delay::from(patience)).await {

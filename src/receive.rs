@@ -3,7 +3,7 @@
 
 use crate::{
     answers::{self, OUTCOME},
-    body::{self, Body},
+    body::{self, Body, Unpacked},
     clock,
     configs::{self, Found, Known},
     glance,
@@ -21,7 +21,7 @@ use tram_core::{
     inbound::{Inbound, Refusal},
     messages::{Accept, AcceptReply, Taken, shard_of},
     problem::Problem,
-    receive::{self, Intake, Parts},
+    receive::{self, Intake, Parts, Reply},
     request_url::RequestUrl,
     webhook::Webhook,
 };
@@ -33,11 +33,16 @@ pub(crate) const PATH: &str = "/in/";
 /// How often one request may find that the configuration has moved on.
 const RELOADS: usize = 3;
 
-/// Answers one inbound request.
-pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &str) -> Response {
+/// Answers one inbound request; `address` is what follows [`PATH`].
+pub(crate) async fn handle(
+    request: Request,
+    env: &Env,
+    context: &Context,
+    address: &str,
+) -> Response {
     let came = request.came;
     let mut seen = Seen::default();
-    let webhook_id = WebhookId::parse(id);
+    let webhook_id = receive::addressed(address);
     let outcome = match webhook_id {
         Some(id) => {
             let receiver = Receiver { env, context, id };
@@ -49,17 +54,13 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
     let reason = seen.refusal.as_ref().map(Refusal::code);
     if let Some(webhook) = &seen.webhook {
         let tally = match &outcome {
-            Ok(done) => receive::tally(done.intake.filtered, &done.taken),
+            Ok(done) => receive::tally(done.filtered, &done.taken),
             Err(problem) => receive::tally_of_refused(problem),
         };
         tallies::add(env, context, webhook.id, tally, now);
     }
     let (became, status, taken) = match &outcome {
-        Ok(done) => (
-            done.outcome(),
-            done.intake.reply.status,
-            done.taken.as_slice(),
-        ),
+        Ok(done) => (done.outcome, done.reply.status, done.taken.as_slice()),
         Err(problem) => (
             receive::outcome_of_refused(problem),
             problem.status,
@@ -81,14 +82,16 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
     }));
     match outcome {
         Ok(done) => {
-            let mut response = answers::reply(&done.intake.reply, became);
+            let mut response = answers::reply(&done.reply, became);
             if let Some(ids) = receive::event_ids_header(&done.taken) {
                 response.own.push("x-tram-event-id", ids);
             }
-            let count = receive::set_out(&done.taken).count();
-            response
-                .headers
-                .push("x-tram-event-count", count.to_string());
+            if became != receive::HANDSHAKE {
+                let count = receive::set_out(&done.taken).count();
+                response
+                    .headers
+                    .push("x-tram-event-count", count.to_string());
+            }
             response
         }
         Err(problem) => {
@@ -108,15 +111,33 @@ pub(crate) async fn handle(request: Request, env: &Env, context: &Context, id: &
     }
 }
 
-/// An inbound request that was taken.
+/// An inbound request that was not refused.
 struct Done {
-    intake: Intake,
+    /// As in `x-tram-outcome`.
+    outcome: &'static str,
+    reply: Reply,
     taken: Vec<Taken>,
+    /// How many elements the filters dropped.
+    filtered: usize,
 }
 
 impl Done {
-    fn outcome(&self) -> &'static str {
-        receive::outcome(self.intake.filtered, &self.taken)
+    fn taken(intake: Intake, taken: Vec<Taken>) -> Self {
+        Self {
+            outcome: receive::outcome(intake.filtered, &taken),
+            reply: intake.reply,
+            taken,
+            filtered: intake.filtered,
+        }
+    }
+
+    fn probed() -> Self {
+        Self {
+            outcome: receive::HANDSHAKE,
+            reply: receive::probed(),
+            taken: Vec::new(),
+            filtered: 0,
+        }
     }
 }
 
@@ -143,7 +164,7 @@ enum NotTaken {
 /// known without asking anybody: then it can be read first.
 pub(crate) fn ahead(env: &Env, method: &str, url: &str, hops: Option<String>) -> Option<usize> {
     let path = RequestUrl::split(url)?.path;
-    let id = WebhookId::parse(path.strip_prefix(PATH)?)?;
+    let id = receive::addressed(path.strip_prefix(PATH)?)?;
     let known = configs::at_hand(&id, clock::now())?;
     let headers: Headers = hops.map(|hops| (receive::HOPS, hops)).into_iter().collect();
     receive::precheck(&known.webhook, method, &headers).ok()?;
@@ -161,6 +182,10 @@ fn without_body(head: Head) -> Inbound {
     }
 }
 
+fn is_probe(known: &Known, seen: &Seen) -> bool {
+    receive::is_probe(&known.webhook, &seen.inbound.method, &seen.inbound.query)
+}
+
 fn precheck(known: &Known, seen: &Seen) -> Result<(), Problem> {
     receive::precheck(&known.webhook, &seen.inbound.method, &seen.inbound.headers)
 }
@@ -170,13 +195,25 @@ impl Receiver<'_> {
     async fn receive(&self, request: Request, seen: &mut Seen) -> Result<Done, Problem> {
         let mut known = self.found(configs::find(self.env, self.context, &self.id).await, seen)?;
         seen.inbound = without_body(request.head);
-        // A refusal counts only if it is the Registry's configuration that refuses.
-        while let Err(problem) = precheck(&known, seen) {
-            known = self.refreshed(&known, seen).await?.ok_or(problem)?;
+        // A probe or a refusal counts only if it is the Registry's configuration that says so.
+        loop {
+            let stop = if is_probe(&known, seen) {
+                Ok(Done::probed())
+            } else {
+                let Err(problem) = precheck(&known, seen) else {
+                    break;
+                };
+                Err(problem)
+            };
+            match self.refreshed(&known, seen).await? {
+                Some(newer) => known = newer,
+                None => return stop,
+            }
         }
         self.read_body(&request.raw, request.body, seen).await?;
         let mut parts = Parts::default();
         for _ in 0..RELOADS {
+            self.unpack(&known, seen)?;
             let intake = match receive::receive(&known.webhook, &seen.inbound, clock::now()) {
                 Ok(intake) => intake,
                 Err(refusal) => {
@@ -190,7 +227,7 @@ impl Receiver<'_> {
                 }
             };
             match self.store(&known, &seen.inbound, &intake, &mut parts).await {
-                Ok(taken) => return Ok(Done { intake, taken }),
+                Ok(taken) => return Ok(Done::taken(intake, taken)),
                 Err(NotTaken::Stale { version }) => {
                     let newer =
                         configs::load_newer(self.env, self.context, &self.id, version).await;
@@ -202,7 +239,7 @@ impl Receiver<'_> {
                         delivered: true,
                         known_until: None,
                     }];
-                    return Ok(Done { intake, taken });
+                    return Ok(Done::taken(intake, taken));
                 }
                 Err(NotTaken::Unavailable(why)) => {
                     log::trouble(format_args!("events of {} not stored: {why}", self.id));
@@ -262,8 +299,29 @@ impl Receiver<'_> {
             Body::BrokenOff => return Err(Problem::try_again(BROKEN_OFF)),
         };
         seen.body_was_read = true;
-        if seen.inbound.is_gzipped() {
-            seen.inbound.decoded = body::decode_gzip(&seen.inbound.body, limit).await;
+        seen.codings = receive::codings(&seen.inbound.headers)?;
+        Ok(())
+    }
+
+    /// Reads what is behind the content-encoding, once and where that is of use; and finds
+    /// something to tell an empty body by.
+    fn unpack(&self, known: &Known, seen: &mut Seen) -> Result<(), Problem> {
+        let (inbound, limit) = (&mut seen.inbound, station::max_body_bytes(self.env));
+        if !seen.codings.is_empty() && receive::wants_decoded(&known.webhook, inbound, clock::now())
+        {
+            let codings = std::mem::take(&mut seen.codings);
+            inbound.decoded = match body::unpack(&inbound.body, &codings, limit) {
+                Unpacked::Whole(bytes) => Some(bytes),
+                Unpacked::TooLarge => return Err(receive::body_unpacks_too_large(limit)),
+                // Strange is no reason to lose it: it is read as it came.
+                Unpacked::Damaged => None,
+            };
+        }
+        if inbound.content().is_empty() && inbound.nonce == [0; 16] {
+            inbound.nonce = clock::nonce().map_err(|error| {
+                log::trouble(format_args!("no random bytes: {error}"));
+                Problem::try_again("Send the same request again.")
+            })?;
         }
         Ok(())
     }

@@ -6,11 +6,12 @@ use crate::{
     objects::{self, CallError},
     rounds,
 };
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 use tram_core::{
     inbound::{Inbound, Refusal},
     messages::{MailboxReply, MailboxRequest},
     problem::Problem,
+    receive::Coding,
     refusals::{self, Judged, Objection, Refused, gather::Gathering},
     time::Timestamp,
     webhook::Webhook,
@@ -31,6 +32,8 @@ pub(crate) struct Seen {
     pub(crate) webhook: Option<Rc<Webhook>>,
     pub(crate) inbound: Inbound,
     pub(crate) body_was_read: bool,
+    /// How its body is encoded, until it was tried to be decoded.
+    pub(crate) codings: Vec<Coding>,
     /// Why its sender is not proven.
     pub(crate) refusal: Option<Refusal>,
 }
@@ -40,26 +43,31 @@ pub(crate) fn keep(env: &Env, context: &Context, seen: Seen, problem: &Problem, 
     let Some(webhook) = seen.webhook.filter(|_| refusals::is_kept(problem)) else {
         return;
     };
-    let objection = match seen.refusal {
-        Some(refusal) => Objection::Unproven(refusal),
-        None => Objection::Problem(problem),
-    };
-    let refused = || {
-        Judged {
+    if !GATHERING.with_borrow_mut(|all| all.admit(webhook.id, at)) {
+        return;
+    }
+    // What is kept there is pruned when its time comes.
+    rounds::note(env, context, &webhook.id, SHARD);
+    let problem = problem.clone();
+    let env = env.clone();
+    join::aside(context, async move {
+        // What follows can take long, and the sender has waited enough: a turn of the
+        // event loop later its answer is out.
+        Delay::from(Duration::ZERO).await;
+        let objection = match seen.refusal {
+            Some(refusal) => Objection::Unproven(refusal),
+            None => Objection::Problem(&problem),
+        };
+        let refused = Judged {
             webhook: &webhook,
             inbound: &seen.inbound,
             body_was_read: seen.body_was_read,
             at,
         }
-        .refused(objection)
-    };
-    let Some(wait) = GATHERING.with_borrow_mut(|all| all.add(webhook.id, at, refused)) else {
-        return;
-    };
-    // What is kept there is pruned when its time comes.
-    rounds::note(env, context, &webhook.id, SHARD);
-    let env = env.clone();
-    join::aside(context, async move {
+        .refused(objection);
+        drop(seen.inbound);
+        let wait = GATHERING.with_borrow_mut(|all| all.add(webhook.id, at, refused));
+        let Some(wait) = wait else { return };
         if !wait.is_zero() {
             Delay::from(wait).await;
         }

@@ -168,6 +168,71 @@ fn table() -> bool {
     is_good
 }
 
+/// How much longer than a forgery of GitHub's, the plainest scheme, one of any other may
+/// take: five notations, each up to six times as long as it came, of a quarter of the
+/// bytes, by a slower hash.
+const MOST_OF_A_FORGERY: f64 = 8.0;
+
+/// The longest forgery that is looked at, of letters that every writer writes otherwise.
+fn longest_forgery(provider: &str) -> Inbound {
+    let most = match provider {
+        "casso-v2" | "payos" => providers::MOST_READ_UNPROVEN,
+        _ => 1 << 20,
+    };
+    let saying = |note: &str| {
+        let body = format!(r#"{{"note":"{note}"}}"#);
+        Sample::saying(provider, "msg_1", AT, body)
+    };
+    let missing = most - saying("").body.len();
+    let inbound = saying(&("đ/<".repeat(missing / 4) + &"x".repeat(missing % 4))).inbound();
+    assert_eq!(inbound.body.len(), most, "{provider}");
+    inbound
+}
+
+/// What the most expensive request costs that nobody has signed, with as many secrets as
+/// there may be.
+fn forgeries() -> bool {
+    println!("| longest forgery | time | ratio to github's | bound |\n|---|---|---|---|");
+    let mut github = f64::NAN;
+    let mut is_good = true;
+    for (provider, _) in SCHEMES {
+        let mut webhook = webhook(provider, '0', SECRET);
+        webhook.secrets = (b'a'..=b'c')
+            .map(|letter| {
+                Secret::new(format!(
+                    "whsec_{}",
+                    char::from(letter).to_string().repeat(32)
+                ))
+            })
+            .collect();
+        let inbound = longest_forgery(provider);
+        let now = Timestamp::from_seconds(AT);
+        let work = || {
+            let refused = providers::authenticate(black_box(&webhook), black_box(&inbound), now);
+            assert_eq!(refused.err(), Some(Refusal::WrongSecretOrAlteredBody));
+        };
+        // Long enough to be broken into: the quickest of many tells what it takes.
+        let runs = (0..40).map(|_| timed(1, &work) / 1e6);
+        let quickest = runs.fold(f64::INFINITY, f64::min);
+        if provider == "github" {
+            github = quickest;
+        }
+        let ratio = quickest / github;
+        let verdict = if ratio > MOST_OF_A_FORGERY {
+            " missed"
+        } else {
+            ""
+        };
+        println!(
+            "| `{provider}`, {} KiB | {quickest:.2} ms | {ratio:.2} | {MOST_OF_A_FORGERY}{verdict} |",
+            inbound.body.len() / 1_024
+        );
+        is_good &= ratio <= MOST_OF_A_FORGERY;
+    }
+    println!();
+    is_good
+}
+
 /// What the closer look at a forgery costs, which is for few: of a body that every
 /// writer writes otherwise, with as many secrets as there may be.
 fn diagnosis() {
@@ -198,7 +263,8 @@ fn diagnosis() {
 fn main() {
     // A profiler wants to see one scheme alone.
     let profiled = std::env::args().any(|argument| argument == "--profile-time");
-    let is_good = profiled || table();
+    // Each says all that it has to say.
+    let is_good = profiled || table() & forgeries();
     if !profiled {
         diagnosis();
     }

@@ -300,6 +300,8 @@ impl<'a> Canonical<'a> {
                 }
             };
         }
+        #[cfg(test)]
+        crate::work::add(out.len());
         out
     }
 }

@@ -70,7 +70,8 @@ pub fn explain(webhook: &Webhook, question: &Question, limit: usize) -> String {
         body_was_read: true,
         at: question.at,
     };
-    let note = question.inbound.is_gzipped().then_some(
+    let codings = receive::codings(&question.inbound.headers).unwrap_or_default();
+    let note = (!codings.is_empty()).then_some(
         "The body is judged as it stands here. What was compressed is also read decoded when it \
          is received: leave content-encoding out and send the body decoded to see that.",
     );
@@ -102,6 +103,14 @@ fn judge(judged: &Judged<'_>, limit: usize, dropped: &mut Vec<usize>) -> Result<
     let Judged {
         webhook, inbound, ..
     } = judged;
+    if receive::is_probe(webhook, &inbound.method, &inbound.query) {
+        return Err(Why {
+            reason: "probe",
+            detail: "It only asks whether somebody is there, and is answered with 200: nothing \
+                     is stored or relayed."
+                .to_owned(),
+        });
+    }
     let checked = receive::precheck(webhook, &inbound.method, &inbound.headers);
     let fits = inbound.body.len() <= limit;
     checked
@@ -109,6 +118,7 @@ fn judge(judged: &Judged<'_>, limit: usize, dropped: &mut Vec<usize>) -> Result<
             fits.then_some(())
                 .ok_or_else(|| receive::body_too_large(limit))
         })
+        .and_then(|()| receive::codings(&inbound.headers).map(drop))
         .map_err(|problem| judged.why(Objection::Problem(&problem)))?;
     receive::judge(webhook, inbound, judged.at, Some(dropped))
         .map_err(|refusal| judged.why(Objection::Unproven(refusal)))

@@ -17,9 +17,12 @@ pub struct Inbound {
     pub headers: Headers,
     /// The bytes of the body as they came, and as they are relayed.
     pub body: Vec<u8>,
-    /// The body behind `content-encoding: gzip`, for reading only; `None` when it
-    /// was not encoded or could not be decoded.
+    /// The body behind its `content-encoding`, for reading only; `None` when it was not
+    /// encoded or could not be decoded.
     pub decoded: Option<Vec<u8>>,
+    /// Random bytes, new for every request whose [`content`](Self::content) is empty:
+    /// nothing else tells such a request from the next. Of any other they do not matter.
+    pub nonce: [u8; 16],
 }
 
 impl Inbound {
@@ -27,14 +30,6 @@ impl Inbound {
     #[must_use]
     pub fn content(&self) -> &[u8] {
         self.decoded.as_deref().unwrap_or(&self.body)
-    }
-
-    /// Whether the body is said to be compressed with gzip.
-    #[must_use]
-    pub fn is_gzipped(&self) -> bool {
-        self.headers
-            .get("content-encoding")
-            .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
     }
 }
 
@@ -114,6 +109,18 @@ pub enum Refusal {
         /// How the bytes were written that were signed.
         spelling: &'static str,
     },
+    /// What is signed is what the body says, and it is too long to be read unproven.
+    #[error(
+        "the sender signs what the body says, and finding that out takes long: of a body that \
+         nothing proves yet {most} bytes at most are read, and this one has {bytes}; have the \
+         sender split what it sends"
+    )]
+    TooLargeToProve {
+        /// How long it is, decoded.
+        bytes: usize,
+        /// How long it may be.
+        most: usize,
+    },
     /// The scheme signs JSON, and this is not JSON (or has duplicate keys).
     #[error("what is signed is JSON, and the body cannot be read as such: {0}")]
     NotJson(String),
@@ -133,6 +140,7 @@ impl Refusal {
             Self::WrongSecretOrAlteredBody => "wrong_secret_or_altered_body",
             Self::EncodingMismatch { .. } => "encoding_mismatch",
             Self::ReserializedBody { .. } => "reserialized_body",
+            Self::TooLargeToProve { .. } => "too_large_to_prove",
             Self::NotJson(_) => "not_json",
         }
     }

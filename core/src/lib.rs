@@ -48,3 +48,5 @@ pub mod time;
 pub mod token;
 pub mod variables;
 pub mod webhook;
+#[cfg(test)]
+mod work;

@@ -3,12 +3,14 @@
 //!
 //! Out of scope: storing (the Mailbox), and the HTTP around it (the edge).
 
+mod encoding;
 mod intake;
 mod parts;
 mod sample;
 #[cfg(test)]
 mod tests;
 
+pub use encoding::{Coding, codings, unsupported_encoding};
 pub use parts::{Part, Parts};
 pub use sample::sample;
 
@@ -21,7 +23,8 @@ use crate::{
     mailbox::stats::Tally,
     messages::Taken,
     problem::Problem,
-    providers, refusals,
+    providers::{self, Proof},
+    refusals,
     time::Timestamp,
     webhook::Webhook,
 };
@@ -65,6 +68,58 @@ pub struct Intake {
 #[must_use]
 pub fn methods(webhook: &Webhook) -> &'static [&'static str] {
     providers::find(&webhook.provider).map_or(&["POST"], |provider| provider.about().methods)
+}
+
+/// The webhook that an address names: `segment` is what follows `/in/` in the path. A
+/// slash behind the id and escaped letters (RFC 3986, section 2.4: escaping what need not
+/// be escaped changes nothing) make no other address.
+#[must_use]
+pub fn addressed(segment: &str) -> Option<WebhookId> {
+    let id = segment.strip_suffix('/').unwrap_or(segment);
+    let unescaped = percent_encoding::percent_decode_str(id).decode_utf8();
+    WebhookId::parse(&unescaped.ok()?)
+}
+
+/// Whether this only asks if somebody is there: people's browsers and providers try an
+/// address so before it is saved. It is answered with [`probed`]; nothing is stored or
+/// relayed.
+#[must_use]
+pub fn is_probe(webhook: &Webhook, method: &str, query: &str) -> bool {
+    let asks = matches!(method, "HEAD" | "OPTIONS") || method == "GET" && query.is_empty();
+    asks && !methods(webhook).contains(&method)
+}
+
+/// The answer to a probe.
+#[must_use]
+pub const fn probed() -> Reply {
+    Reply {
+        status: 200,
+        content_type: String::new(),
+        body: String::new(),
+    }
+}
+
+/// What `x-tram-outcome` says of a probe.
+pub const HANDSHAKE: &str = "handshake";
+
+/// Whether what is behind the `content-encoding` is to be read: the sender is proven by
+/// what came, or may be by what is behind it. What is refused whatever is behind it is not
+/// unpacked.
+#[must_use]
+pub fn wants_decoded(webhook: &Webhook, inbound: &Inbound, now: Timestamp) -> bool {
+    let Some(provider) = providers::find(&webhook.provider) else {
+        return false;
+    };
+    let settings = &webhook.settings;
+    match (
+        providers::authenticate(webhook, inbound, now).err(),
+        provider.proof(settings),
+    ) {
+        (None, _) => true,
+        (Some(Refusal::WrongSecretOrAlteredBody), Proof::Bytes) => provider.proves_body(settings),
+        (Some(Refusal::NotJson(_)), Proof::Meaning) => true,
+        _ => false,
+    }
 }
 
 /// Checks that need no body: method, switched off, loop.
@@ -147,6 +202,18 @@ pub fn body_too_large(limit: usize) -> Problem {
         "The body is too large",
         format!("At most {limit} bytes are taken (variable MAX_BODY_BYTES)."),
     )
+}
+
+/// 413: there is more than `limit` bytes behind the `content-encoding`.
+#[must_use]
+pub fn body_unpacks_too_large(limit: usize) -> Problem {
+    Problem {
+        detail: format!(
+            "At most {limit} bytes are taken (variable MAX_BODY_BYTES), also of what is behind \
+             its content-encoding."
+        ),
+        ..body_too_large(limit)
+    }
 }
 
 /// 401, the same for every [`Refusal`]: the sender learns nothing of what was wrong.

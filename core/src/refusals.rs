@@ -78,7 +78,12 @@ pub(crate) struct Why {
 pub fn is_kept(problem: &Problem) -> bool {
     matches!(
         problem.code,
-        "unauthenticated" | "method_not_allowed" | "webhook_inactive" | "loop" | "body_too_large"
+        "unauthenticated"
+            | "method_not_allowed"
+            | "webhook_inactive"
+            | "loop"
+            | "body_too_large"
+            | "unsupported_encoding"
     )
 }
 

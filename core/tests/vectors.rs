@@ -111,7 +111,7 @@ mod known_answers {
                 .map(|(name, value)| (name, value.as_str()))
                 .collect(),
             body: vector.body.clone().into_bytes(),
-            decoded: None,
+            ..Inbound::default()
         }
     }
 

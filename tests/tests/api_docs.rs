@@ -54,6 +54,8 @@ fn every_route_that_is_described_has_its_command() {
         "HEAD /healthz",
         "PUT /in/{webhook_id}",
         "PATCH /in/{webhook_id}",
+        "HEAD /in/{webhook_id}",
+        "OPTIONS /in/{webhook_id}",
     ];
     let described: BTreeSet<_> = described
         .filter(|one| !told_beside.contains(&one.as_str()))

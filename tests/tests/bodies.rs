@@ -55,6 +55,23 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Packed as zlib does, or without its head.
+fn deflate(bytes: &[u8], has_head: bool) -> Vec<u8> {
+    let mut packer = Compress::new(Compression::best(), has_head);
+    let mut packed = Vec::with_capacity(bytes.len() + 100);
+    packer
+        .compress_vec(bytes, &mut packed, FlushCompress::Finish)
+        .unwrap();
+    packed
+}
+
+/// The transactions 101 to 104, and a great many zeros: see `vectors/encodings/make.mjs`.
+const BROTLI: &[u8] = include_bytes!("../vectors/encodings/batch.br");
+const ZSTD: &[u8] = include_bytes!("../vectors/encodings/batch.zst");
+const BROTLI_BOMB: &[u8] = include_bytes!("../vectors/encodings/zeros.br");
+const ZSTD_BOMB: &[u8] = include_bytes!("../vectors/encodings/zeros.zst");
+const ZSTD_WIDE: &[u8] = include_bytes!("../vectors/encodings/wide.zst");
+
 /// A JSON text and blanks of four kinds without a pattern, which pack to a quarter.
 fn padded(json: &str, length: usize) -> Vec<u8> {
     let blanks = noise(length - json.len());
@@ -219,34 +236,31 @@ fn what_cannot_be_decompressed_is_one_event_of_its_bytes() {
     let whole = gzip(batch.as_bytes());
     let mut corrupt = whole.clone();
     corrupt[20] ^= 0x55;
-    let mut over_the_limit = batch.clone().into_bytes();
-    over_the_limit.resize(MIB + 1, b' ');
-    // Unpacked in many slices, the fault behind most or all of them.
+    // The fault is behind most or all of it.
     let long = gzip(&padded(&batch, MIB));
     assert!(long.len() > MIB / 5, "{} bytes", long.len());
     let mut wrong_checksum = long.clone();
     *wrong_checksum.iter_mut().nth_back(7).unwrap() ^= 0x55;
+    let zlib = deflate(batch.as_bytes(), true);
     for (coding, body) in [
         ("gzip", whole[..whole.len() / 2].to_vec()),
         ("gzip", corrupt),
-        ("gzip", Vec::new()),
-        ("gzip", gzip(&over_the_limit)),
-        ("gzip", gzip(&padded(&batch, MIB + 1))),
         ("gzip", long[..long.len() - 1].to_vec()),
         ("gzip", long[..long.len() / 2].to_vec()),
         ("gzip", wrong_checksum),
         ("gzip", [&whole[..], b"garbage"].concat()),
         ("gzip", [&long[..], b"garbage"].concat()),
-        ("gzip", [&whole[..], &gzip(b" ")].concat()),
-        ("gzip", [&long[..], &gzip(b" ")].concat()),
+        ("deflate", [&zlib[..], &zlib].concat()),
         ("br", whole.clone()),
-        ("gzip, gzip", gzip(&whole)),
+        ("br", [&BROTLI[..], b"garbage"].concat()),
+        ("zstd", [&ZSTD[..], &ZSTD].concat()),
+        ("gzip, gzip", gzip(&padded(&batch, 1_000))),
     ] {
         origin.forget();
         let headers = [("content-encoding", coding)];
         let answer = station.post_casso_with(&webhook, &headers, &body);
         let ids = answer.assert_taken("accepted");
-        assert_eq!(ids.len(), 1);
+        assert_eq!(ids.len(), 1, "{coding}");
         assert_same(&origin.wait_for(1)[0], &body);
         let answer = station.post_casso_with(&webhook, &headers, &body);
         answer.assert_taken("duplicate");
@@ -279,8 +293,101 @@ fn what_is_decompressed_may_be_as_long_as_a_body() {
     }
 }
 
-/// Anybody may send this, without a secret: what is decoded is decoded before the
-/// sender is proven, since some sign what is in it.
+#[test]
+fn every_coding_is_read_and_relayed_as_it_came() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    let batch = |first| casso(&[transaction(first), transaction(first + 1)]);
+    let packed = |first| gzip(batch(first).as_bytes());
+    let zlib = |first, has_head| deflate(batch(first).as_bytes(), has_head);
+    for (coding, body) in [
+        ("gzip", packed(1)),
+        ("x-gzip", packed(3)),
+        ("deflate", zlib(5, true)),
+        // Without its head, as some senders have it.
+        ("deflate", zlib(7, false)),
+        ("identity", batch(9).into_bytes()),
+        ("gzip, identity", packed(11)),
+        ("gzip, gzip", gzip(&packed(13))),
+        ("deflate, gzip", gzip(&zlib(15, true))),
+        // Several members are one file (RFC 1952, section 2.2).
+        ("gzip", [packed(17), gzip(b" ")].concat()),
+        ("br", BROTLI.to_vec()),
+        ("zstd", ZSTD.to_vec()),
+    ] {
+        let headers = [("content-encoding", coding)];
+        let answer = station.post_casso_with(&webhook, &headers, &body);
+        assert_eq!(answer.assert_taken("accepted").len(), 2, "{coding}");
+        let answer = station.post_casso_with(&webhook, &headers, &body);
+        answer.assert_taken("duplicate");
+    }
+    // Not a batch, it is relayed packed as it came.
+    let single = deflate(casso(&[transaction("alone")]).as_bytes(), true);
+    let headers = [("content-encoding", "deflate")];
+    station
+        .post_casso_with(&webhook, &headers, &single)
+        .assert_taken("accepted");
+    let requests = origin.wait_for(23);
+    let alone = requests.iter().find(|one| one.body == single);
+    let coding = alone.and_then(|one| one.header("content-encoding"));
+    assert_eq!(coding, Some("deflate"));
+}
+
+#[test]
+fn what_unpacks_beyond_the_limit_is_refused_like_any_body_over_it() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    let batch = casso(&[transaction(1), transaction(2)]);
+    let mut over_the_limit = batch.clone().into_bytes();
+    over_the_limit.resize(MIB + 1, b' ');
+    for (coding, body) in [
+        ("gzip", gzip(&over_the_limit)),
+        ("gzip", gzip(&padded(&batch, MIB + 1))),
+        ("deflate", deflate(&over_the_limit, true)),
+        ("deflate", deflate(&over_the_limit, false)),
+        ("br", BROTLI_BOMB.to_vec()),
+        ("zstd", ZSTD_BOMB.to_vec()),
+        ("zstd", ZSTD_WIDE.to_vec()),
+        // Whatever stands between, or comes out of it in the end.
+        ("gzip, gzip", gzip(&gzip(&over_the_limit))),
+        ("gzip, gzip", gzip(&over_the_limit)),
+    ] {
+        let headers = [("content-encoding", coding)];
+        station
+            .post_casso_with(&webhook, &headers, &body)
+            .assert_refused(413, "body_too_large");
+    }
+    let empty: [Value; 0] = [];
+    assert_eq!(station.events(&webhook), empty);
+}
+
+#[test]
+fn a_coding_that_is_not_known_is_refused() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook(&origin);
+    let body = casso(&[transaction(1)]);
+    for coding in [
+        "compress",
+        "gzip, compress",
+        "aes128gcm",
+        "*",
+        "gzip;q=1",
+        "gzip, gzip, gzip, gzip",
+        &"a".repeat(8_192),
+    ] {
+        let headers = [("content-encoding", coding)];
+        let answer = station.post_casso_with(&webhook, &headers, &body);
+        answer.assert_refused(415, "unsupported_encoding");
+        let known = answer.header("accept-encoding");
+        assert_eq!(known, Some("gzip, deflate, br, zstd"), "{coding}");
+    }
+    let empty: [Value; 0] = [];
+    assert_eq!(station.events(&webhook), empty);
+    assert_eq!(origin.count(), 0);
+}
+
+/// Anybody may send this, without a secret: where the sender signs what is in a body, it
+/// is decoded before the sender is proven.
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "memory is read from /proc")]
 fn a_gigabyte_behind_a_body_is_not_unpacked() {
@@ -296,10 +403,22 @@ fn a_gigabyte_behind_a_body_is_not_unpacked() {
     let before = station.peak_memory();
     let answer = station.post(&webhook.path, &gzipped, &bomb);
     answer.assert_problem(401, "unauthenticated");
-    let ids = station
-        .post_casso_with(&webhook, &gzipped, &bomb)
-        .assert_taken("accepted");
-    assert_eq!(ids.len(), 1);
+    for (coding, bomb) in [
+        ("gzip", &bomb[..]),
+        ("br", BROTLI_BOMB),
+        ("zstd", ZSTD_BOMB),
+        ("zstd", ZSTD_WIDE),
+    ] {
+        let headers = [("content-encoding", coding)];
+        let answer = station.post_casso_with(&webhook, &headers, bomb);
+        answer.assert_refused(413, "body_too_large");
+    }
+    // Signed, so that what is behind it has to be looked at.
+    let signing = github(&station, &origin);
+    let forged = github_signature("somebody-else-s", &bomb);
+    let headers = [("x-hub-signature-256", forged.as_str()), gzipped[0]];
+    let answer = station.post(&signing.path, &headers, &bomb);
+    answer.assert_refused(413, "body_too_large");
     let risen = station.peak_memory() - before;
     assert!(risen < 200 * MIB as u64, "{} MiB more", risen / MIB as u64);
 }

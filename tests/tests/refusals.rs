@@ -3,7 +3,11 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
 use tram_tests::{
     ELSEWHERE, Origin, PATIENCE, Shared, Station, Webhook, casso, hex, hmac_sha256, now,
     standard_webhooks, transaction, wait_until,
@@ -203,26 +207,29 @@ fn what_is_refused_before_its_proof_is_told_as_well() {
         .assert_refused(405, "method_not_allowed");
     send("POST", &[("x-tram-hops", "3")], b"{}").assert_refused(508, "loop");
     send("POST", &[], &vec![b' '; 1_048_577]).assert_refused(413, "body_too_large");
+    send("POST", &[("content-encoding", "compress")], b"{}")
+        .assert_refused(415, "unsupported_encoding");
     let toggle = format!("/webhooks/{}/toggle", webhook.id);
     let _ = station.api_expecting(200, "PATCH", &toggle, None);
     send("POST", &[], b"{}").assert_refused(503, "webhook_inactive");
-    let shown = refusals(&station, &webhook, 4);
+    let shown = refusals(&station, &webhook, 5);
     let reasons = [
         "webhook_inactive",
+        "unsupported_encoding",
         "body_too_large",
         "loop",
         "method_not_allowed",
     ];
     assert_eq!(each(&shown, "reason"), reasons);
     for one in &shown {
-        assert!(
-            one["body_bytes"].is_null() && one["body_sha256"].is_null(),
-            "{one}"
-        );
+        // Of the others it is not read.
+        let was_read = one["reason"] == "unsupported_encoding";
+        assert_eq!(one["body_bytes"].is_u64(), was_read, "{one}");
+        assert_eq!(one["body_sha256"].is_string(), was_read, "{one}");
         assert!(!one["detail"].as_str().unwrap().is_empty(), "{one}");
     }
-    assert_eq!(shown[3]["method"], "PUT");
-    assert_eq!(shown[3]["headers"]["secure-token"], "***");
+    assert_eq!(shown[4]["method"], "PUT");
+    assert_eq!(shown[4]["headers"]["secure-token"], "***");
 }
 
 #[test]
@@ -470,4 +477,44 @@ fn explain_names_every_mistake() {
         let answer = station.post(&format!("/api/v1{path}"), &headers, body);
         assert_eq!(answer.mistakes(), BTreeSet::from([pointer.to_owned()]));
     }
+}
+
+/// To be told, it takes as many secrets as there may be and JSON that every writer writes
+/// otherwise: one who asks waits for that, and one who is refused does not.
+#[test]
+fn the_reason_is_found_after_the_answer_is_out() {
+    let (station, origin) = (Station::start(), Origin::start());
+    let secrets = ["a", "b", "c"].map(|letter| letter.repeat(40));
+    let webhook = station.create_webhook(
+        &json!({"provider": "github", "webhook_url": origin.url("/"), "secret": secrets}),
+    );
+    let element = r#"{"id":9,"note":"Đơn <7>\/\u007f"}"#;
+    let body = format!("[{}]", vec![element; 1_700].join(","));
+    let forged = format!("sha256={}", "0".repeat(64));
+    let headers = [("x-hub-signature-256", forged.as_str())];
+    let question = json!({"headers": {"x-hub-signature-256": forged}, "body": body});
+    let median = |mut times: Vec<Duration>| {
+        times.sort();
+        times[times.len() / 2]
+    };
+    let (mut refused, mut told) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        let start = Instant::now();
+        let answer = station.post(&webhook.path, &headers, &body);
+        refused.push(start.elapsed());
+        answer.assert_refused(401, "unauthenticated");
+        // What is left to do of it has its time.
+        thread::sleep(Duration::from_millis(300));
+        let start = Instant::now();
+        let reason = explained(&station, &webhook, &question)["reason"].clone();
+        told.push(start.elapsed());
+        assert_eq!(reason, "wrong_secret_or_altered_body");
+    }
+    let kept = refusals(&station, &webhook, 9);
+    assert_eq!(each(&kept, "reason"), ["wrong_secret_or_altered_body"; 9]);
+    let (refused, told) = (median(refused), median(told));
+    assert!(
+        refused * 2 < told,
+        "refused in {refused:?}, told in {told:?}"
+    );
 }

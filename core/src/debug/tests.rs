@@ -149,6 +149,7 @@ fn requests_and_events_on_their_way_show_none() {
         query: CANARY.into(),
         headers: headers(),
         body: CANARY.into(),
+        nonce: [0; 16],
         decoded: Some(CANARY.into()),
     };
     check(&inbound);

@@ -99,7 +99,7 @@ fn question(
             query,
             headers: head.headers,
             body: content(sent, mistakes),
-            decoded: None,
+            ..Inbound::default()
         },
         at: at.unwrap_or(now),
     }

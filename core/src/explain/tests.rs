@@ -189,8 +189,20 @@ fn what_is_said_to_be_compressed_is_noted() {
         let question = json!({"headers": {"content-encoding": coding, "secure-token": TOKEN}});
         ask(&casso(), &question)["note"].is_string()
     };
-    assert!(noted("gzip") && noted(" GZIP "));
+    assert!(noted("gzip") && noted(" GZIP ") && noted("br, zstd"));
     assert!(!noted("identity"));
+}
+
+#[test]
+fn what_is_no_delivery_is_told_as_what_it_is() {
+    let reason = |question: Value| ask(&casso(), &question)["reason"].clone();
+    for method in ["HEAD", "OPTIONS", "GET"] {
+        assert_eq!(reason(json!({"method": method})), "probe", "{method}");
+    }
+    let get = json!({"method": "GET", "query": "a=1"});
+    assert_eq!(reason(get), "method_not_allowed");
+    let headers = json!({"content-encoding": "compress", "secure-token": TOKEN});
+    assert_eq!(reason(json!({"headers": headers})), "unsupported_encoding");
 }
 
 #[test]

@@ -430,6 +430,7 @@ fn every_refusal() -> Vec<Refusal> {
             why: "y",
         },
         Refusal::ReserializedBody { spelling: "x" },
+        Refusal::TooLargeToProve { bytes: 2, most: 1 },
         Refusal::NotJson("x".into()),
     ];
     for one in &all {
@@ -444,6 +445,7 @@ fn every_refusal() -> Vec<Refusal> {
             | Refusal::WrongSecretOrAlteredBody
             | Refusal::EncodingMismatch { .. }
             | Refusal::ReserializedBody { .. }
+            | Refusal::TooLargeToProve { .. }
             | Refusal::NotJson(_) => {}
         }
     }
@@ -535,6 +537,7 @@ fn problems() {
         Problem::method_not_allowed(&["GET"]),
         Problem::try_again("x"),
         receive::body_too_large(1),
+        receive::unsupported_encoding(),
         receive::unauthenticated(),
         token::authorise(None, None).unwrap_err(),
         token::authorise(Some("a"), None).unwrap_err(),

@@ -15,7 +15,7 @@ use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom,
     bank::{Transaction, has_test_id},
     guide,
-    presented::{prove, stamped},
+    presented::stamped,
     tolerance,
 };
 use crate::{
@@ -91,27 +91,42 @@ impl Provider for CassoV2 {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        self.verify_any(inbound, &[secret], settings, now).map(drop)
+    }
+
+    fn verify_any<'s>(
+        &self,
+        inbound: &Inbound,
+        secrets: &[&'s Secret],
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<&'s Secret, Refusal> {
         let presented = stamped(inbound, SIGNATURE, "v1")?;
+        // `t` is in milliseconds.
+        let signed_at = Timestamp::from_millis(presented.at).seconds();
+        signature::check_age(signed_at, now, tolerance(&ABOUT, settings))?;
         let not_json = |why: &str| Refusal::NotJson(why.to_owned());
         let document = Json::parse(inbound.content()).ok_or_else(|| not_json("it is not JSON"))?;
         let document = Canonical::of(document).map_err(not_json)?;
-        let key = secret.expose().as_bytes();
         let mut tried: Vec<String> = Vec::new();
-        let proven = Notation::ALL.iter().any(|notation| {
-            let written = document.written(*notation);
+        for notation in Notation::ALL {
+            let written = document.written(notation);
             // Most bodies are the same in every notation.
             if tried.contains(&written) {
-                return false;
+                continue;
             }
             let signed = [presented.time.as_bytes(), b".", written.as_bytes()];
-            let mac = signature::keyed_hash(Algorithm::Sha512, key, &signed);
+            let proves = |secret: &&&Secret| {
+                let key = secret.expose().as_bytes();
+                signature::keyed_hash(Algorithm::Sha512, key, &signed)
+                    .is_some_and(|mac| presented.holds(&mac))
+            };
+            if let Some(secret) = secrets.iter().find(proves) {
+                return Ok(secret);
+            }
             tried.push(written);
-            mac.is_some_and(|mac| presented.holds(&mac))
-        });
-        prove(proven)?;
-        // `t` is in milliseconds.
-        let signed_at = Timestamp::from_millis(presented.at).seconds();
-        signature::check_age(signed_at, now, tolerance(&ABOUT, settings))
+        }
+        Err(Refusal::WrongSecretOrAlteredBody)
     }
 
     fn proof(&self, _settings: &Settings) -> Proof {

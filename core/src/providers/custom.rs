@@ -11,7 +11,7 @@
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Split, guide,
     naming::{event_id_header, is_named_by},
-    presented::{any_signature, header, malformed, signed_bodies, unix_time},
+    presented::{any_signature, header, malformed, prove, signed_bodies, unix_time},
     settings::mistake,
     template::{self, Piece},
     tolerance,
@@ -153,7 +153,14 @@ impl Provider for Custom {
         // What is missing or unreadable is a plainer reason than what does not fit.
         let value = header(inbound, name)?;
         let time = settings.timestamp_header.as_deref();
-        let time = time.map(|name| unix_time(inbound, name)).transpose()?;
+        if let Some(name) = time {
+            let time = unix_time(inbound, name)?;
+            let seconds = match settings.timestamp_unit {
+                Some(TimestampUnit::Milliseconds) => Timestamp::from_millis(time).seconds(),
+                Some(TimestampUnit::Seconds) | None => time,
+            };
+            signature::check_age(seconds, now, tolerance(&ABOUT, settings))?;
+        }
         match scheme(settings) {
             Scheme::Token => {
                 let token = value.strip_prefix(prefix(settings)).ok_or_else(|| {
@@ -161,9 +168,7 @@ impl Provider for Custom {
                 })?;
                 // As every scheme of `authorization` has it: the prefix may be `Bearer`
                 // alone. A secret never begins with a blank.
-                if !secret.matches(token.trim_start().as_bytes()) {
-                    return Err(Refusal::WrongSecretOrAlteredBody);
-                }
+                prove(secret.matches(token.trim_start().as_bytes()))
             }
             Scheme::Hmac => {
                 let expected: Vec<_> = signed_bodies(inbound)
@@ -175,17 +180,9 @@ impl Provider for Custom {
                     prefix(settings),
                     encoding(settings),
                     &expected,
-                )?;
+                )
             }
         }
-        let Some(time) = time else {
-            return Ok(());
-        };
-        let seconds = match settings.timestamp_unit {
-            Some(TimestampUnit::Milliseconds) => Timestamp::from_millis(time).seconds(),
-            Some(TimestampUnit::Seconds) | None => time,
-        };
-        signature::check_age(seconds, now, tolerance(&ABOUT, settings))
     }
 
     fn proof(&self, settings: &Settings) -> Proof {

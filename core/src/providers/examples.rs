@@ -29,6 +29,6 @@ pub(crate) fn post(headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Inbound 
         query: String::new(),
         headers: headers.iter().copied().collect(),
         body: body.as_ref().to_vec(),
-        decoded: None,
+        ..Inbound::default()
     }
 }

@@ -34,7 +34,7 @@ mod svix;
 mod template;
 mod thueapi;
 
-pub use authentic::{Authentic, authenticate};
+pub use authentic::{Authentic, MOST_READ_UNPROVEN, authenticate};
 pub use diagnosis::diagnose;
 #[cfg(feature = "guides")]
 pub use guide::list_json;
@@ -133,8 +133,9 @@ pub enum Identity {
     /// In an unsigned header: combined with the body's SHA-256, so that a forged id
     /// can neither block another event nor pass for it.
     Unproven(String),
-    /// There is no usable id: SHA-256 of the element's bytes, or of the fields of a
-    /// form, names it.
+    /// There is no usable id: all that is relayed names it, which is the method, the
+    /// query and SHA-256 of the body's bytes (of the fields of a form). An empty body names
+    /// nothing: each such request is an event.
     Bytes,
 }
 
@@ -183,8 +184,8 @@ pub trait Provider: Sync {
     /// Its entry in the table.
     fn about(&self) -> &'static About;
 
-    /// Whether `secret` proves that the provider sent `inbound`. Called once for
-    /// each secret by [`authenticate`], which is the only way to an [`Authentic`].
+    /// Whether `secret` proves that the provider sent `inbound`. What is cheap is judged
+    /// first: a header field that is missing, then the time, then anything hashed.
     ///
     /// # Errors
     /// Why it does not.
@@ -195,6 +196,24 @@ pub trait Provider: Sync {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<(), Refusal>;
+
+    /// Which of `secrets`, none of them empty, proves that the provider sent `inbound`.
+    /// Called by [`authenticate`] alone, which is the only way to an [`Authentic`]. For
+    /// providers where much has to be made of the body, once for all secrets.
+    ///
+    /// # Errors
+    /// Why none does: the reason that came furthest.
+    fn verify_any<'s>(
+        &self,
+        inbound: &Inbound,
+        secrets: &[&'s Secret],
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<&'s Secret, Refusal> {
+        authentic::first_that_proves(secrets, |secret| {
+            self.verify(inbound, secret, settings, now)
+        })
+    }
 
     /// What it proves itself with.
     fn proof(&self, _settings: &Settings) -> Proof {

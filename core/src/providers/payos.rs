@@ -10,7 +10,7 @@
 
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, bank::Transaction, guide,
-    naming::unambiguous, presented::prove, sample,
+    naming::unambiguous, sample,
 };
 use crate::{
     canonical_json::{Canonical, Notation},
@@ -109,9 +109,19 @@ impl Provider for PayOs {
         &self,
         inbound: &Inbound,
         secret: &Secret,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.verify_any(inbound, &[secret], settings, now).map(drop)
+    }
+
+    fn verify_any<'s>(
+        &self,
+        inbound: &Inbound,
+        secrets: &[&'s Secret],
         _settings: &Settings,
         _now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<&'s Secret, Refusal> {
         let not_json = |why: &str| Refusal::NotJson(why.to_owned());
         let body = Json::parse(inbound.content())
             .and_then(Json::object)
@@ -138,9 +148,13 @@ impl Provider for PayOs {
             .and_then(Json::object)
             .ok_or_else(|| not_json("data is not an object"))?;
         let signed = signed(data).map_err(not_json)?;
-        let key = secret.expose().as_bytes();
-        let mac = signature::keyed_hash(Algorithm::Sha256, key, &[signed.as_bytes()]);
-        prove(mac.is_some_and(|mac| signature::equal(&mac, &presented)))
+        let proves = |secret: &&&Secret| {
+            let key = secret.expose().as_bytes();
+            signature::keyed_hash(Algorithm::Sha256, key, &[signed.as_bytes()])
+                .is_some_and(|mac| signature::equal(&mac, &presented))
+        };
+        let proven = secrets.iter().find(proves);
+        proven.copied().ok_or(Refusal::WrongSecretOrAlteredBody)
     }
 
     fn proof(&self, _settings: &Settings) -> Proof {

@@ -68,13 +68,13 @@ impl Provider for SePayHmac {
     ) -> Result<(), Refusal> {
         header(inbound, SIGNATURE)?;
         let signed_at = unix_time(inbound, TIMESTAMP)?;
+        signature::check_age(signed_at, now, tolerance(&ABOUT, settings))?;
         let time = header(inbound, TIMESTAMP)?.as_bytes();
         let key = secret.expose().as_bytes();
         let expected: Vec<_> = signed_bodies(inbound)
             .filter_map(|body| signature::keyed_hash(Algorithm::Sha256, key, &[time, b".", body]))
             .collect();
-        any_signature(inbound, SIGNATURE, "sha256=", Encoding::Hex, &expected)?;
-        signature::check_age(signed_at, now, tolerance(&ABOUT, settings))
+        any_signature(inbound, SIGNATURE, "sha256=", Encoding::Hex, &expected)
     }
 
     fn describe(&self, _settings: &Settings, inbound: &Inbound, content: &[u8]) -> Facts {

@@ -8,7 +8,7 @@
 
 use super::{
     About, Facts, Identity, Provider, SUCCESS, SecretFrom, guide,
-    presented::{header, malformed, signed_bodies, unix_time},
+    presented::{header, malformed, prove, signed_bodies, unix_time},
     tolerance,
 };
 use crate::{
@@ -122,13 +122,11 @@ impl Provider for StandardWebhooks {
         let signed_at = unix_time(inbound, self.timestamp)?;
         let timestamp = header(inbound, self.timestamp)?;
         let presented = self.presented(inbound)?;
+        signature::check_age(signed_at, now, tolerance(self.about, settings))?;
         let proven = signed_bodies(inbound)
             .filter_map(|body| signature::standard_webhooks_mac(&key, id, timestamp, body))
             .any(|mac| presented.iter().any(|one| signature::equal(&mac, one)));
-        if !proven {
-            return Err(Refusal::WrongSecretOrAlteredBody);
-        }
-        signature::check_age(signed_at, now, tolerance(self.about, settings))
+        prove(proven)
     }
 
     fn describe(&self, _settings: &Settings, inbound: &Inbound, content: &[u8]) -> Facts {

@@ -70,12 +70,12 @@ impl Provider for Stripe {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let presented = stamped(inbound, SIGNATURE, "v1")?;
+        signature::check_age(presented.at, now, tolerance(&ABOUT, settings))?;
         let (key, time) = (secret.expose().as_bytes(), presented.time.as_bytes());
         let proven = signed_bodies(inbound)
             .filter_map(|body| signature::keyed_hash(Algorithm::Sha256, key, &[time, b".", body]))
             .any(|mac| presented.holds(&mac));
-        prove(proven)?;
-        signature::check_age(presented.at, now, tolerance(&ABOUT, settings))
+        prove(proven)
     }
 
     fn describe(&self, _settings: &Settings, _inbound: &Inbound, content: &[u8]) -> Facts {

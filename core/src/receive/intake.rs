@@ -13,6 +13,7 @@ use crate::{
     signature::{sha256, sha256_of_parts},
     webhook::Webhook,
 };
+use std::borrow::Cow;
 
 /// Fields that tell of the whole body's bytes, and are wrong of a part.
 const OF_THE_WHOLE_BODY: [&str; 4] = ["digest", "content-md5", "content-digest", "repr-digest"];
@@ -35,26 +36,28 @@ pub(super) fn take_in(authentic: &Authentic<'_>, mut dropped: Option<&mut Vec<us
     let describe = |content: &[u8]| {
         providers::facts(authentic.provider(), &webhook.settings, inbound, content)
     };
-    let mut take = |facts: Facts, content: &[u8], relayed: &dyn Fn() -> Relayed| {
+    // Of a form what it says: a multipart body is framed anew at every try.
+    let said = |content: &[u8]| sha256(&authentic.provider().document(inbound, content));
+    let mut take = |facts: Facts, content: &[u8], whole: &[u8], relayed: &dyn Fn() -> Relayed| {
         if !filter::passes(webhook, &facts) {
             intake.filtered = intake.filtered.saturating_add(1);
             let Some(dropped) = &mut dropped else { return };
             dropped.push(intake.events.len());
         }
-        // Of a form what it says: a multipart body is framed anew at every try.
-        let said = sha256(&authentic.provider().document(inbound, content));
-        let is_empty = content.is_empty();
-        let key = dedupe_key(webhook, &facts, said, is_empty.then_some(&inbound.query));
-        intake.events.push(new_event(key, said, facts, relayed()));
+        let body_sha256 = said(content);
+        let key = dedupe_key(webhook, inbound, &facts, body_sha256, &|| said(whole));
+        intake
+            .events
+            .push(new_event(key, body_sha256, facts, relayed()));
     };
     match authentic.provider().split(&webhook.settings, content) {
-        Split::Whole => take(describe(content), content, &|| as_it_came(inbound)),
+        Split::Whole => take(describe(content), content, content, &|| as_it_came(inbound)),
         Split::Ping => {
             let ping = Facts {
                 test: true,
                 ..Facts::named_by(Identity::Bytes)
             };
-            take(ping, content, &|| as_it_came(inbound));
+            take(ping, content, content, &|| as_it_came(inbound));
         }
         Split::Elements {
             before,
@@ -63,12 +66,13 @@ pub(super) fn take_in(authentic: &Authentic<'_>, mut dropped: Option<&mut Vec<us
         } => {
             let is_alone = elements.len() == 1;
             for element in elements {
-                take(describe(element), element, &|| {
-                    if is_alone {
-                        as_it_came(inbound)
-                    } else {
-                        cut_out(authentic, [before, element, after].concat())
-                    }
+                if is_alone {
+                    take(describe(element), element, content, &|| as_it_came(inbound));
+                    continue;
+                }
+                let whole = [before, element, after].concat();
+                take(describe(element), element, &whole, &|| {
+                    cut_out(authentic, whole.clone())
                 });
             }
         }
@@ -159,22 +163,24 @@ fn clip(mut text: String, most: usize) -> String {
 ///
 /// Signatures and times are never part of it: they change from one try to the next.
 ///
-/// `said` is the hash of the element; of an empty body all that is said stands in the
-/// `query`.
+/// `said` is the hash of the element, and `relayed` makes that of the element in its
+/// envelope, as it is relayed.
 fn dedupe_key(
     webhook: &Webhook,
+    inbound: &Inbound,
     facts: &Facts,
     said: [u8; 32],
-    query: Option<&String>,
+    relayed: &dyn Fn() -> [u8; 32],
 ) -> DedupeKey {
-    let (kind, id, of): (&str, &str, &[u8]) = match (&facts.identity, query) {
+    let request = || request_line(inbound);
+    let (kind, id, of): (&str, Cow<'_, str>, &[u8]) = match &facts.identity {
         // All test calls have the same id; only identical ones are the same.
-        _ if facts.test => ("test", "", &said),
-        (Identity::Proven(id), _) => ("id", id, &[]),
+        _ if facts.test => ("test", request(), &said),
+        Identity::Proven(id) => ("id", id.into(), &[]),
         // Combined, a forged id can neither block another event nor pass for it.
-        (Identity::Unproven(id), _) => ("unsigned id", id, &said),
-        (Identity::Bytes, Some(query)) => ("query", query, &[]),
-        (Identity::Bytes, None) => ("bytes", "", &said),
+        Identity::Unproven(id) => ("unsigned id", id.into(), &said),
+        Identity::Bytes if inbound.content().is_empty() => ("nonce", "".into(), &inbound.nonce),
+        Identity::Bytes => ("bytes", request(), &relayed()),
     };
     sha256_of_parts(&[
         b"tram dedupe key 1",
@@ -184,4 +190,15 @@ fn dedupe_key(
         id.as_bytes(),
         of,
     ])
+}
+
+/// What is relayed of a request besides its body and header fields, as one text. That of
+/// a POST without a query is empty, so that the keys of the usual request stay those of
+/// the time before method and query counted.
+fn request_line(inbound: &Inbound) -> Cow<'_, str> {
+    if inbound.method == "POST" && inbound.query.is_empty() {
+        return Cow::Borrowed("");
+    }
+    // A method holds no blank.
+    Cow::Owned([inbound.method.as_str(), " ", &inbound.query].concat())
 }

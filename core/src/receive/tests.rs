@@ -284,15 +284,137 @@ fn strange_is_no_reason_to_lose_it() {
 }
 
 #[test]
-fn without_a_body_the_query_speaks() {
-    let keyed = |query: &str, body: &str| {
+fn all_that_is_relayed_tells_events_without_an_id_apart() {
+    let keyed = |method: &str, query: &str, body: &str| {
         let mut inbound = casso_post(body);
+        method.clone_into(&mut inbound.method);
         query.clone_into(&mut inbound.query);
         take(&casso(), &inbound).events[0].key
     };
-    assert_eq!(keyed("a=1", ""), keyed("a=1", ""));
-    assert_ne!(keyed("a=1", ""), keyed("a=2", ""));
-    assert_eq!(keyed("a=1", "x"), keyed("a=2", "x"));
+    let mut keys = Vec::new();
+    for (method, query, body) in [
+        ("POST", "", "{}"),
+        ("POST", "", "{ }"),
+        ("POST", "order=1", "{}"),
+        ("POST", "order=2", "{}"),
+        ("PUT", "", "{}"),
+        ("PUT", "order=1", "{}"),
+        // One element alone is relayed in what stands around it.
+        ("POST", "", r#"{"data":[{"tid":"T"}]}"#),
+        ("POST", "", r#"{"account":1,"data":[{"tid":"T"}]}"#),
+        ("POST", "", r#"{"account":2,"data":[{"tid":"T"}]}"#),
+        ("POST", "order=1", r#"{"data":[{"tid":"T"}]}"#),
+    ] {
+        let key = keyed(method, query, body);
+        assert_eq!(keyed(method, query, body), key, "the same again");
+        keys.push(key);
+    }
+    let all = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), all, "each is an event of its own");
+    // In a batch as alone.
+    let batch = take_casso(r#"{"data":[{"tid":"T"},{"tid":"U"}]}"#);
+    assert_eq!(batch.events[0].key, key(r#"{"data":[{"tid":"T"}]}"#));
+    assert_eq!(batch.events[1].key, key(r#"{"data":[{"tid":"U"}]}"#));
+    // With an id it is the same event, however it is sent.
+    let with_id = r#"{"data":[{"id":1}]}"#;
+    assert_eq!(keyed("PUT", "order=1", with_id), key(with_id));
+}
+
+#[test]
+fn an_empty_body_without_an_id_is_never_a_duplicate() {
+    let custom = |settings: Value| {
+        let mut all = json!({"header": "secure-token"});
+        all.as_object_mut()
+            .unwrap()
+            .extend(settings.as_object().unwrap().clone());
+        webhook("custom", "token", all)
+    };
+    let keyed = |webhook: &Webhook, nonce: u8, decoded: Option<Vec<u8>>| {
+        let mut inbound = casso_post("");
+        inbound.headers.push("x-id", "7");
+        inbound.nonce = [nonce; 16];
+        if decoded.is_some() {
+            inbound.body = b"gzip of nothing".to_vec();
+        }
+        inbound.decoded = decoded;
+        take(webhook, &inbound).events[0].key
+    };
+    let without_id = custom(json!({}));
+    for decoded in [None, Some(Vec::new())] {
+        assert_ne!(
+            keyed(&without_id, 1, decoded.clone()),
+            keyed(&without_id, 2, decoded.clone())
+        );
+        // The same request, judged again by a newer configuration, is the same.
+        assert_eq!(
+            keyed(&without_id, 1, decoded.clone()),
+            keyed(&without_id, 1, decoded)
+        );
+    }
+    let with_id = custom(json!({"event_id": "header:x-id"}));
+    assert_eq!(keyed(&with_id, 1, None), keyed(&with_id, 2, None));
+    // A body says something, whatever the nonce.
+    let full = |nonce: u8| {
+        let mut inbound = casso_post("{}");
+        inbound.nonce = [nonce; 16];
+        take(&without_id, &inbound).events[0].key
+    };
+    assert_eq!(full(1), full(2));
+}
+
+#[test]
+fn keys_have_this_shape() {
+    // Stored for up to 400 days: with another shape each event would be new once more.
+    let hex = |key: DedupeKey| signature::encode(Encoding::Hex, &key);
+    let keyed = |webhook: &Webhook, query: &str, body: &str| {
+        let mut inbound = casso_post(body);
+        query.clone_into(&mut inbound.query);
+        inbound.headers.push("x-id", "7");
+        inbound.nonce = [9; 16];
+        hex(take(webhook, &inbound).events[0].key)
+    };
+    let unsigned = json!({"header": "secure-token", "event_id": "header:x-id"});
+    for (kind, key, pinned) in [
+        (
+            "id",
+            keyed(&casso(), "", r#"{"data":[{"id":1}]}"#),
+            "be313697200313162f196385b181dcceae5927075570542a002e672e8b9b92a1",
+        ),
+        (
+            "unsigned id",
+            keyed(&webhook("custom", "token", unsigned), "", "{}"),
+            "db671985cea5f127cdb91b1e4f5279c3503afb7ce2604898bf8b6166edcc8701",
+        ),
+        (
+            "test",
+            keyed(&casso(), "", r#"{"data":[{"id":0}]}"#),
+            "0a43d09362d38459c1a6d8d5f8834e326fe24d5497bbb0f4c9377c7954706dc9",
+        ),
+        (
+            "bytes",
+            keyed(&casso(), "", "{}"),
+            "93682cb9735f863153b6fc416ca106c83cca4ae1864e758f4ac442a0b895a05f",
+        ),
+        (
+            "bytes and query",
+            keyed(&casso(), "a=1", "{}"),
+            "47d023eacadfab637e4886ac44a511dc1dff0b535bfb9b12fa3264a9852b8c17",
+        ),
+        (
+            "element",
+            keyed(&casso(), "", r#"{"data":[{"tid":1}]}"#),
+            "07362ef6081fa193d56dfc2ccf1e6892fe91ed20bbcd2ffad518685c4a199eae",
+        ),
+        (
+            "nonce",
+            keyed(&casso(), "", ""),
+            "bde60ee2525c8fd5ab29eb8d631c99644f83256f11680c719ae3f829bc0dc1b5",
+        ),
+    ] {
+        assert_eq!(key, pinned, "{kind}");
+    }
 }
 
 #[test]
@@ -331,6 +453,121 @@ fn compressed_bodies_are_read_and_relayed_as_they_came() {
     );
     let decoded = [("content-encoding".to_owned(), None)];
     assert_eq!(batch.events[1].header_changes, decoded);
+}
+
+#[test]
+fn what_is_refused_whatever_is_in_it_is_not_unpacked() {
+    let now = Timestamp::from_seconds(1_000);
+    let wanted = |provider: &str, headers: &[(&str, &str)], settings: Value| {
+        let webhook = webhook(provider, "token", settings);
+        wants_decoded(&webhook, &post(headers, "packed"), now)
+    };
+    let mac = |secret: &[u8]| {
+        let mac = signature::keyed_hash(Algorithm::Sha256, secret, &[b"packed"]).unwrap();
+        format!("sha256={}", signature::encode(Encoding::Hex, &mac))
+    };
+    let (right, other) = (mac(b"token"), mac(b"other"));
+    let casso_v2 = |time: i64| format!("t={time},v1={}", "00".repeat(64));
+    let limited = json!({"tolerance_seconds": 300});
+    let signed_id = json!({"header": "x-sig", "scheme": "hmac", "signed": "{id}",
+        "event_id": "header:x-id"});
+    for (provider, header, value, settings, expected) in [
+        ("casso", "secure-token", "token", json!({}), true),
+        ("casso", "secure-token", "other", json!({}), false),
+        ("casso", "x", "token", json!({}), false),
+        ("github", "x-hub-signature-256", &right, json!({}), true),
+        // It may be over what is packed.
+        ("github", "x-hub-signature-256", &other, json!({}), true),
+        (
+            "github",
+            "x-hub-signature-256",
+            "sha256=x",
+            json!({}),
+            false,
+        ),
+        ("github", "x", &right, json!({}), false),
+        (
+            "casso-v2",
+            "x-casso-signature",
+            &casso_v2(0),
+            json!({}),
+            true,
+        ),
+        (
+            "casso-v2",
+            "x-casso-signature",
+            &casso_v2(0),
+            limited.clone(),
+            false,
+        ),
+        ("casso-v2", "x-casso-signature", "v1=00", json!({}), false),
+        (
+            "stripe",
+            "stripe-signature",
+            "t=1000,v1=00",
+            json!({}),
+            true,
+        ),
+        ("stripe", "stripe-signature", "t=1,v1=00", json!({}), false),
+        ("payos", "x", "", json!({}), true),
+        ("custom", "x-sig", "00", signed_id, false),
+    ] {
+        let headers = [(header, value), ("x-id", "7")];
+        assert_eq!(
+            wanted(provider, &headers, settings),
+            expected,
+            "{provider} {value}"
+        );
+    }
+}
+
+#[test]
+fn one_address_may_be_written_in_several_ways() {
+    let id = "wh_a0000000000000000000000000";
+    let known = WebhookId::parse(id);
+    assert!(known.is_some());
+    for segment in [
+        id,
+        "wh_a0000000000000000000000000/",
+        "wh%5fa0000000000000000000000000",
+        "wh%5F%610000000000000000000000000/",
+        "%77%68_a0000000000000000000000000",
+    ] {
+        assert_eq!(addressed(segment), known, "{segment}");
+    }
+    for other in [
+        "",
+        "/",
+        "wh_a0000000000000000000000000//",
+        "wh_a0000000000000000000000000/x",
+        "wh_a0000000000000000000000000%2F",
+        "wh%255fa0000000000000000000000000",
+        "wh%5",
+        "%ff",
+    ] {
+        assert_eq!(addressed(other), None, "{other}");
+    }
+}
+
+#[test]
+fn probes_are_what_no_provider_delivers_by() {
+    let probe = |method: &str, query: &str| is_probe(&casso(), method, query);
+    for method in ["HEAD", "OPTIONS"] {
+        assert!(probe(method, "") && probe(method, "a=1"), "{method}");
+    }
+    assert!(probe("GET", "") && !probe("GET", "a=1"));
+    for method in ["POST", "PUT", "DELETE", "get", ""] {
+        assert!(!probe(method, ""), "{method}");
+    }
+    for provider in providers::ALL {
+        let about = provider.about();
+        let settings = json!({"header": "x-token"});
+        let webhook = webhook(about.id, "token", settings);
+        for method in about.methods {
+            assert!(!is_probe(&webhook, method, ""), "{} {method}", about.id);
+        }
+    }
+    assert_eq!((probed().status, probed().body.as_str()), (200, ""));
 }
 
 #[test]

@@ -51,19 +51,14 @@ impl Gathering {
         }
     }
 
-    /// Takes a refusal of this webhook; it is made only if it is to be kept. Says after
-    /// what time [`take`](Self::take) gives what is to be written; `None` when somebody
-    /// has been told already, or nothing was taken.
-    pub fn add(
-        &mut self,
-        webhook: WebhookId,
-        now: Timestamp,
-        refused: impl FnOnce() -> Refused,
-    ) -> Option<Duration> {
+    /// Whether a refusal of this webhook is looked at closely enough to be kept, which
+    /// costs many times what refusing it did. If so it is to be [`add`](Self::add)ed once
+    /// the sender has its answer.
+    pub fn admit(&mut self, webhook: WebhookId, now: Timestamp) -> bool {
         if self.find(webhook).is_none() {
             self.webhooks.retain(|(_, gathered)| !gathered.is_over(now));
             if self.webhooks.len() >= MOST_WEBHOOKS {
-                return None;
+                return false;
             }
             let fresh = Gathered {
                 waiting: Vec::new(),
@@ -73,14 +68,23 @@ impl Gathering {
             };
             self.webhooks.push((webhook, fresh));
         }
+        self.find(webhook)
+            .is_some_and(|gathered| gathered.allowance.take(now))
+    }
+
+    /// Takes a refusal that was admitted. Says after what time [`take`](Self::take) gives
+    /// what is to be written; `None` when somebody has been told already.
+    pub fn add(
+        &mut self,
+        webhook: WebhookId,
+        now: Timestamp,
+        refused: Refused,
+    ) -> Option<Duration> {
         let gathered = self.find(webhook)?;
-        if !gathered.allowance.take(now) {
-            return None;
-        }
         if gathered.waiting.len() >= MOST {
             gathered.waiting.remove(0);
         }
-        gathered.waiting.push(refused());
+        gathered.waiting.push(refused);
         if gathered.is_planned && !gathered.is_over(now) {
             return None;
         }
@@ -123,7 +127,6 @@ impl Gathered {
 )]
 mod tests {
     use super::*;
-    use std::cell::Cell;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -136,10 +139,12 @@ mod tests {
     }
 
     fn add(all: &mut Gathering, webhook: u8, seconds: i64) -> Option<Duration> {
-        all.add(id(webhook), at(seconds), || Refused {
+        let refused = Refused {
             at: at(seconds),
             json: String::new(),
-        })
+        };
+        let admitted = all.admit(id(webhook), at(seconds));
+        admitted.then(|| all.add(id(webhook), at(seconds), refused))?
     }
 
     fn times(refused: &[Refused]) -> Vec<i64> {
@@ -198,16 +203,17 @@ mod tests {
     #[test]
     fn a_flood_is_a_sample_of_its_newest() {
         let mut all = Gathering::new();
-        let made = Cell::new(0);
+        let mut made = 0;
         let mut told = 0;
         for milli in 0..9_000 {
             let now = at(0).plus(Duration::from_millis(milli));
-            let refused = || {
-                made.set(made.get() + 1);
-                Refused {
-                    at: now,
-                    json: String::new(),
-                }
+            if !all.admit(id(1), now) {
+                continue;
+            }
+            made += 1;
+            let refused = Refused {
+                at: now,
+                json: String::new(),
             };
             // The first write finds a moment at once.
             if all.add(id(1), now, refused) == Some(Duration::ZERO) {
@@ -217,7 +223,7 @@ mod tests {
             }
         }
         assert_eq!(told, 1);
-        assert!((50..=100).contains(&made.get()), "{}", made.get());
+        assert!((50..=100).contains(&made), "{made}");
         let taken = all.take(id(1), at(10));
         assert_eq!(taken.len(), MOST);
         assert!(taken[49].at >= at(8), "{:?}", taken[49]);

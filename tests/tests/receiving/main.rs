@@ -2,6 +2,7 @@
 //! order the checks go, and that nothing that is refused leaves a trace.
 
 mod limits;
+mod probes;
 mod refused;
 mod taken;
 mod unproven;
