@@ -47,18 +47,18 @@ export async function awaitStation(url, child, { signal, milliseconds = 60_000 }
     if (signal?.aborted) throw new Advice('interrupted')
     if (child.exitCode === IN_USE) throw new Advice(IN_USE_ADVICE)
     if (ended(child)) throw new Advice('wrangler ended before the station answered; see above')
-    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2000) }).catch(() => null)
-    if (answer) {
-      await answer.arrayBuffer()
-      return
-    }
+    // To the end of the body: one that is cut off on a busy machine is no answer yet.
+    const answered = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2000) })
+      .then((answer) => answer.arrayBuffer())
+      .catch(() => null)
+    if (answered) return
     await sleep(100)
   }
   throw new Advice(`the station did not answer at ${url} within ${milliseconds / 1000} s`)
 }
 
 const IN_USE_ADVICE =
-  'another station runs on this state, and two on one would send everything twice: stop that one, or give this one a folder and a port of its own: npm start -- --persist-to .wrangler/second --port 8788'
+  'another station runs on this state, and two on one would send everything twice: stop that one (or the workerd that it left behind), or give this one a folder and a port of its own: npm start -- --persist-to .wrangler/second --port 8788'
 
 const ended = (child) => child.exitCode !== null || child.signalCode !== null
 
