@@ -7,7 +7,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tram_tests::{ADMIN_TOKEN, Answer, FakeKv, Origin, Station, casso, transaction};
+use tram_tests::{ADMIN_TOKEN, Answer, Origin, Station, casso, transaction};
 
 /// Requests on four threads, and what they cost.
 struct Flood<'a> {
@@ -206,38 +206,6 @@ fn whoever_has_no_token_reaches_no_object() {
         (0, 0, 0),
         "{cost:?}"
     );
-}
-
-#[test]
-fn ids_that_nobody_has_keep_no_webhook_from_being_known() {
-    let (kv, origin) = (FakeKv::start(), Origin::start());
-    let station = Station::builder().counting().kv_at(&kv).start();
-    let webhook = station.casso_webhook(&origin);
-    station
-        .post_casso(&webhook, casso(&[transaction(1)]))
-        .assert_taken("accepted");
-    let asked = || kv.calls_of("GET", &format!("webhook:{}", webhook.id)).len();
-    let before = asked();
-    // More than an isolate keeps of them; it asks KV for each, and so is its own witness.
-    let begun = Instant::now();
-    thread::scope(|scope| {
-        for worker in 0..4 {
-            let station = &station;
-            scope.spawn(move || {
-                for n in (worker..1_200).step_by(4) {
-                    let answer = station.post(&unknown(n), &[], "{}");
-                    assert!([404, 503].contains(&answer.status), "{}", answer.text());
-                }
-            });
-        }
-    });
-    assert!(kv.calls_of("GET", "webhook:").len() > 1_100);
-    station
-        .post_casso(&webhook, casso(&[transaction(2)]))
-        .assert_taken("accepted");
-    // What is known is believed for a minute, whoever asks for what else.
-    assert!(begun.elapsed().as_secs() < 55, "too slow to say anything");
-    assert_eq!(asked(), before);
 }
 
 #[test]
