@@ -39,6 +39,7 @@ async function testExtra(names) {
     ['advisories', () => advisories(tools)],
     // Before the next makes more webhooks than one list may look through.
     ['a client in TypeScript', (station) => typescript(tools, station, token)],
+    ["the providers' own libraries", (station) => libraries(tools, station, token)],
     ['metrics', async (station) => metrics(await python(), station, token)],
     ['events and figures, by their description', async (station) => schemathesis(await python(), station, token, ['--include-tag', 'Events', '--include-tag', 'Station', '--include-tag', 'Receiving', '--phases', 'examples,coverage,fuzzing'])],
     ['one request after another, by the description', async (station) => schemathesis(await python(), station, token, ['--phases', 'stateful'])],
@@ -124,6 +125,17 @@ async function typescript(tools, station, token) {
   await run(tools.node, [script('openapi-typescript/bin/cli.js'), description, '--output', path.join(folder, 'tram.ts'), '--default-non-nullable=false'], { cwd: folder, toStderr: true })
   await run(tools.node, [script('typescript/bin/tsc'), '--project', folder], { cwd: folder })
   await run(tools.node, [path.join(folder, 'client.js'), station.url, token], { cwd: folder })
+}
+
+/** The libraries of Stripe, Svix and Standard Webhooks take what the station relays, hours later too. */
+async function libraries(tools, station, token) {
+  const installed = await ensureNpmProject('tests/official-libraries')
+  const python = await ensurePython('tests/official-libraries/requirements.txt')
+  const folder = path.join(SCRAP, 'official-libraries')
+  mkdirSync(folder)
+  for (const name of ['package.json', 'check.mjs', 'verify.py']) copyFileSync(path.join(ROOT, 'tests', 'official-libraries', name), path.join(folder, name))
+  symlinkSync(path.join(installed, 'node_modules'), path.join(folder, 'node_modules'), 'junction')
+  await run(tools.node, [path.join(folder, 'check.mjs'), station.url, token, python], { cwd: folder })
 }
 
 /** Prometheus' own parser reads what the station tells of itself. */

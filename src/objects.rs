@@ -89,7 +89,7 @@ pub(crate) async fn mailbox(
 /// Tells a shard its configuration.
 pub(crate) async fn configure(env: &Env, webhook: &Webhook, shard: u8) -> Result<(), CallError> {
     let request = MailboxRequest::Configure {
-        webhook: Box::new(webhook.for_relaying()),
+        webhook: Box::new(webhook.clone()),
         shard,
     };
     match mailbox(env, &webhook.id, shard, &request).await? {

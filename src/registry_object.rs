@@ -61,6 +61,8 @@ enum Trouble {
     Database(#[from] tram_core::database::DatabaseError),
     #[error("the runtime failed: {0}")]
     Runtime(#[from] Thrown),
+    #[error(transparent)]
+    Call(#[from] objects::CallError),
     #[error("a message could not be read or written: {0}")]
     Message(#[from] NotUnderstood),
     #[error("no random bytes: {0}")]
@@ -214,7 +216,7 @@ impl Registry {
     /// When a Mailbox wants to be visited again; `None` when it did not answer.
     async fn visit(&self, visit: &Visit) -> Option<Option<Timestamp>> {
         let (webhook, shard) = (&visit.webhook, visit.shard);
-        match objects::mailbox(&self.env, webhook, shard, &MailboxRequest::Visit).await {
+        match self.come_by(visit).await {
             Ok(MailboxReply::VisitAt(next)) => Some(next.map(Timestamp::from_millis)),
             Ok(_) => None,
             Err(error) => {
@@ -224,6 +226,21 @@ impl Registry {
                 None
             }
         }
+    }
+
+    /// Visits a Mailbox; one that lacks something of its configuration is told it first.
+    async fn come_by(&self, visit: &Visit) -> Result<MailboxReply, Trouble> {
+        let (id, shard) = (&visit.webhook, visit.shard);
+        let ask = || objects::mailbox(&self.env, id, shard, &MailboxRequest::Visit);
+        let reply = ask().await?;
+        if !matches!(reply, MailboxReply::Unconfigured) {
+            return Ok(reply);
+        }
+        let Some(webhook) = self.with(|core, db| Ok(core.load(db, *id)?))? else {
+            return Ok(reply);
+        };
+        objects::configure(&self.env, &webhook, shard).await?;
+        Ok(ask().await?)
     }
 
     fn with<T>(

@@ -151,7 +151,8 @@ impl Alert {
             // A station that takes it counts on.
             ("x-tram-hops".to_owned(), "1".to_owned()),
         ];
-        relay::sign(&mut headers, webhook, &id.concat(), body.as_bytes(), now)?;
+        let message = relay::Message::new(&id.concat(), now);
+        relay::sign(&mut headers, webhook, &message, body.as_bytes(), now)?;
         Ok(Outgoing {
             method: "POST".to_owned(),
             url: url.as_str().to_owned(),
@@ -224,7 +225,7 @@ mod tests {
         let signature = standard_webhooks_signature(
             &webhook.signing_secret,
             id,
-            START.seconds(),
+            &START.seconds().to_string(),
             body.as_bytes(),
         );
         assert_eq!(Some(header("webhook-signature")), signature.as_deref());

@@ -83,6 +83,12 @@ impl Headers {
     }
 }
 
+impl AsRef<Headers> for Headers {
+    fn as_ref(&self) -> &Headers {
+        self
+    }
+}
+
 impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
         let mut headers = Self::new();

@@ -25,6 +25,12 @@ pub struct Inbound {
     pub nonce: [u8; 16],
 }
 
+impl AsRef<Headers> for Inbound {
+    fn as_ref(&self) -> &Headers {
+        &self.headers
+    }
+}
+
 impl Inbound {
     /// The bytes to read meaning from: the decoded body where there is one.
     #[must_use]

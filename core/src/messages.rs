@@ -234,8 +234,8 @@ pub enum AcceptReply {
         /// The version the Mailbox has.
         version: u64,
     },
-    /// The Mailbox knows no configuration, or an older one than the accept's:
-    /// configure it, then send the accept again.
+    /// The Mailbox knows no configuration, an older one than the accept's, or one
+    /// without the provider's secrets: configure it, then send the accept again.
     Unconfigured,
     /// The webhook was deleted, it is not known as which version.
     Gone,
@@ -269,7 +269,7 @@ pub enum Taken {
 pub enum MailboxRequest {
     /// A new version of the webhook; an older one than known is ignored.
     Configure {
-        /// The configuration, without the provider's secrets.
+        /// The configuration with all its secrets: the Mailbox signs.
         #[serde(with = "as_json")]
         webhook: Box<Webhook>,
         /// Which shard this Mailbox is.
@@ -342,7 +342,8 @@ pub enum MailboxReply {
     NotFound,
     /// The refused requests that are kept: the body of the API's answer.
     Refusals(String),
-    /// The Mailbox knows no configuration: configure it, then ask again.
+    /// The Mailbox knows no configuration, or one without the provider's secrets:
+    /// configure it, then ask again.
     Unconfigured,
     /// It was deleted.
     Deleted {

@@ -247,7 +247,7 @@ pub(crate) fn judge(
     dropped: Option<&mut Vec<usize>>,
 ) -> Result<Intake, Refusal> {
     let authentic = providers::authenticate(webhook, inbound, now)?;
-    Ok(intake::take_in(&authentic, dropped))
+    Ok(intake::take_in(&authentic, now, dropped))
 }
 
 /// The provider's success answer, or the operator's own.

@@ -155,19 +155,19 @@ pub fn standard_webhooks_mac(
     )
 }
 
-/// What `webhook-signature` holds for this message: `v1,<base64>`. `None` when the
-/// secret cannot be decoded.
+/// What `webhook-signature` holds for this message: `v1,<base64>`. `timestamp` is the
+/// text in `webhook-timestamp`: Unix seconds. `None` when the secret cannot be decoded.
 ///
 /// Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 #[must_use]
 pub fn standard_webhooks_signature(
     secret: &Secret,
     id: &str,
-    timestamp_seconds: i64,
+    timestamp: &str,
     body: &[u8],
 ) -> Option<String> {
     let key = whsec_key(secret)?;
-    let mac = standard_webhooks_mac(&key, id, &timestamp_seconds.to_string(), body)?;
+    let mac = standard_webhooks_mac(&key, id, timestamp, body)?;
     Some(format!("v1,{}", encode(Encoding::Base64, &mac)))
 }
 
@@ -265,7 +265,7 @@ mod tests {
             standard_webhooks_signature(
                 &secret,
                 "msg_p5jXN8AQM9LWM0D4loKWxJek",
-                1_614_265_330,
+                "1614265330",
                 br#"{"test": 2432232314}"#
             )
             .as_deref(),
@@ -284,7 +284,7 @@ mod tests {
             assert_eq!(key(not_one), None, "{not_one:?}");
         }
         assert_eq!(
-            standard_webhooks_signature(&Secret::new("whsec_".into()), "a", 1, b""),
+            standard_webhooks_signature(&Secret::new("whsec_".into()), "a", "1", b""),
             None
         );
     }

@@ -126,16 +126,6 @@ impl Webhook {
             .iter()
             .chain(&self.older_signing_secrets)
     }
-
-    /// What a Mailbox is told: everything but the provider's secrets, which
-    /// relaying does not need.
-    #[must_use]
-    pub fn for_relaying(&self) -> Self {
-        Self {
-            secrets: Vec::new(),
-            ..self.clone()
-        }
-    }
 }
 
 /// A rotated signing secret in its grace time.
@@ -162,10 +152,32 @@ pub struct Destination {
     pub strict: Strict,
     /// Sign with Standard Webhooks headers.
     pub sign: bool,
+    /// Whether the provider's proof is made anew for an attempt that leaves late.
+    #[serde(skip_serializing_if = "Resign::is_usual")]
+    pub resign: Resign,
     /// Pass on the provider's credentials.
     pub forward_credentials: bool,
     /// How fast waiting deliveries are released when it has come back.
     pub rate_per_second: u32,
+}
+
+/// When the provider's own proof is made anew on its way to a destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resign {
+    /// When the time that it holds has become old: otherwise the provider's own check
+    /// would refuse each attempt that is made minutes after the request.
+    #[default]
+    Stale,
+    /// Never: what came is relayed.
+    Never,
+}
+
+impl Resign {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Which way the money goes.

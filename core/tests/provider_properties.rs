@@ -198,7 +198,10 @@ mod properties {
                 let _ = provider.split(given, content);
                 let _ = providers::facts(*provider, given, &inbound, content);
                 let _ = provider.document(&inbound, content);
-                let _ = provider.resign(&inbound, secret, given, content);
+                let request = providers::Unsigned { body: content, ..(&inbound).into() };
+                let _ = provider.sign(request, secret, given, now);
+                let _ = provider.signed_at(&inbound.headers, given);
+                let _ = provider.standard_message(&inbound.headers);
                 let _ = settings::check(*provider, given, &webhook.secrets, &[]);
             }
         }

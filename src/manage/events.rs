@@ -137,7 +137,16 @@ impl Manager<'_> {
             sequence: id.sequence,
             destination,
         };
-        match objects::mailbox(self.env, &id.webhook, id.shard, &request).await? {
+        let ask = || objects::mailbox(self.env, &id.webhook, id.shard, &request);
+        let mut reply = ask().await?;
+        if matches!(reply, MailboxReply::Unconfigured)
+            && let RegistryReply::Webhook { webhook, .. } =
+                self.ask(&RegistryRequest::Load(id.webhook)).await?
+        {
+            objects::configure(self.env, &webhook, id.shard).await?;
+            reply = ask().await?;
+        }
+        match reply {
             MailboxReply::Queued(queued) => {
                 Ok(answers::json_text(202, format!("{{\"queued\":{queued}}}")))
             }

@@ -208,7 +208,7 @@ impl Station {
     pub fn relayed(&self, origin: &Origin, id: &str) -> Received {
         let _ = self.wait_for_status(id, "delivered");
         let mut requests = origin.received();
-        requests.retain(|request| request.header("webhook-id") == Some(id));
+        requests.retain(|request| request.header("x-tram-event-id") == Some(id));
         assert_eq!(requests.len(), 1, "{requests:#?}");
         requests.remove(0)
     }

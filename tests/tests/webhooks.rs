@@ -69,6 +69,7 @@ fn what_is_not_sent_takes_its_default() {
                 "timeout_seconds": 5,
                 "strict": "auto",
                 "sign": true,
+                "resign": "stale",
                 "forward_credentials": true,
                 "rate_per_second": 20,
             }],
@@ -117,7 +118,8 @@ fn what_is_sent_is_shown_as_it_was_sent() {
         },
         "destinations": [
             {"url": "http://127.0.0.1:9/1", "headers": {"x-a": "b"}, "timeout_seconds": 30,
-             "strict": true, "sign": false, "forward_credentials": false, "rate_per_second": 7},
+             "strict": true, "sign": false, "resign": "never", "forward_credentials": false,
+             "rate_per_second": 7},
             {"url": "http://127.0.0.1:9/2"},
         ],
         "is_active": false,
@@ -155,6 +157,7 @@ fn what_is_sent_is_shown_as_it_was_sent() {
     for (at, destination) in [
         json!({}),
         json!({"headers": {}, "timeout_seconds": 5, "strict": "auto", "sign": true,
+               "resign": "stale",
                "forward_credentials": false, "rate_per_second": 20}),
     ]
     .iter()

@@ -79,7 +79,6 @@ fn configuration_and_what_is_said_of_it_shows_none() {
     check(&webhook);
     check(&webhook.destinations);
     check(&webhook.settings);
-    check(&webhook.for_relaying());
     let write = || Write {
         body: ["{\"secret\":\"", CANARY].concat(),
         station: Station::default(),

@@ -132,7 +132,8 @@ fn a_signed_time_is_judged_by_the_time_that_is_asked_for() {
     let webhook = examples::webhook("standard-webhooks", STANDARD, json!({}));
     let secret = Secret::new(STANDARD.into());
     let signature =
-        signature::standard_webhooks_signature(&secret, "msg_1", NOW.seconds(), b"{}").unwrap();
+        signature::standard_webhooks_signature(&secret, "msg_1", &NOW.seconds().to_string(), b"{}")
+            .unwrap();
     let pasted = format!(
         "> POST /in/wh_00000000000000000000000000?a=b HTTP/1.1\n> Host: hooks.example.com\r\n\
          * upload completely sent off\n}} [2 bytes data]\n> webhook-id: msg_1\n\

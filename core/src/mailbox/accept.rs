@@ -185,6 +185,7 @@ impl Mailbox {
             Some(config) if version < config.version => Err(AcceptReply::Stale {
                 version: config.version,
             }),
+            Some(_) if self.lacks_secrets() => Err(AcceptReply::Unconfigured),
             Some(config) => Ok(config),
         }
     }

@@ -284,9 +284,10 @@ impl Mailbox {
     }
 
     /// Takes a newer configuration; one that is not newer is ignored and writes
-    /// nothing. What waits is governed by it from its next attempt on. One that is newer
-    /// than the deletion of the webhook undoes that, but for what was forgotten: the
-    /// Registry was restored to a point before it.
+    /// nothing, unless it brings the provider's secrets that are still lacking. What waits
+    /// is governed by it from its next attempt on. One that is newer than the deletion of
+    /// the webhook undoes that, but for what was forgotten: the Registry was restored to a
+    /// point before it.
     ///
     /// # Errors
     /// When it is another webhook's or shard's, or the database fails.
@@ -308,11 +309,14 @@ impl Mailbox {
             if known.id != webhook.id || self.shard != shard {
                 return Err(MailboxTrouble::Misdirected.into());
             }
-            if known.version >= webhook.version {
+            let is_completed = known.version == webhook.version
+                && known.secrets.is_empty()
+                && !webhook.secrets.is_empty();
+            if known.version >= webhook.version && !is_completed {
                 return Ok(());
             }
         }
-        let webhook = webhook.for_relaying();
+        let webhook = webhook.clone();
         let json = sql::json(&webhook)?;
         let new = self.config.is_none();
         // The alarm is decided under the new configuration, which may have ended
@@ -344,6 +348,13 @@ impl Mailbox {
         self.prune_at = None;
         self.alerts_at = None;
         self.committed(stored)
+    }
+
+    /// Whether the configuration is one that was stored before Mailboxes were told the
+    /// provider's secrets. Until they are, what the provider signed goes as it came.
+    fn lacks_secrets(&self) -> bool {
+        let config = self.config.as_ref();
+        config.is_some_and(|config| config.secrets.is_empty())
     }
 
     /// What a new configuration means for the health of its destinations: what is
@@ -390,7 +401,7 @@ impl Mailbox {
         db.atomically(|| {
             let version = i64::try_from(version).unwrap_or(i64::MAX);
             schema::set_meta(db, RETIRED, sql::integer(version))?;
-            // It holds the signing secret.
+            // It holds the provider's secrets and the signing secrets.
             schema::forget_meta(db, CONFIG)?;
             schema::drop_all(db)
         })?;
@@ -444,6 +455,8 @@ impl Mailbox {
                 Some(event) => MailboxReply::Event(event.shown()?),
                 None => MailboxReply::NotFound,
             },
+            // It is to be signed as the provider would.
+            MailboxRequest::Resend { .. } if self.lacks_secrets() => MailboxReply::Unconfigured,
             MailboxRequest::Resend {
                 sequence,
                 destination,
@@ -482,7 +495,11 @@ impl Mailbox {
             MailboxRequest::Visit => {
                 self.count_more = true;
                 self.tend(db, now)?;
-                MailboxReply::VisitAt(self.visit_at(db, now)?.map(Timestamp::millis))
+                if self.lacks_secrets() {
+                    MailboxReply::Unconfigured
+                } else {
+                    MailboxReply::VisitAt(self.visit_at(db, now)?.map(Timestamp::millis))
+                }
             }
         })
     }

@@ -10,12 +10,13 @@
 //! twice within one second is two events.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SecretFrom, SuccessAnswer, bank::unsigned, guide,
-    presented::check_token, sample,
+    About, Facts, Identity, Proof, Provider, SecretFrom, SuccessAnswer, Unsigned, bank::unsigned,
+    guide, presented::check_token, signing,
 };
 use crate::{
     event::Summary,
     form,
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::{Json, Object},
     secret::Secret,
@@ -103,9 +104,19 @@ impl Provider for Abaha {
         form::document(&inbound.headers, content)
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, settings: &Settings, _: Timestamp) {
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        _: Unsigned<'_>,
+        secret: &Secret,
+        settings: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
         let header = settings.header.as_deref().unwrap_or_default();
-        sample::with_token(inbound, SAMPLE, header, "", secret);
+        signing::token(header, "", secret)
     }
 }
 

@@ -145,9 +145,13 @@ mod tests {
             .iter()
             .map(|secret| Secret::new((*secret).into()))
             .collect();
-        let signature =
-            signature::standard_webhooks_signature(&Secret::new(RIGHT.into()), "msg_1", 1_000, b"")
-                .unwrap();
+        let signature = signature::standard_webhooks_signature(
+            &Secret::new(RIGHT.into()),
+            "msg_1",
+            "1000",
+            b"",
+        )
+        .unwrap();
         let inbound = examples::post(
             &[
                 ("webhook-id", "msg_1"),

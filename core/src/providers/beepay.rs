@@ -4,13 +4,14 @@
 //! `standard` and `woocommerce`.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, SecretFrom,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, Unsigned,
     bank::Transaction,
     guide,
     presented::{any_signature, body_hashes},
-    sample,
+    signing,
 };
 use crate::{
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -93,8 +94,18 @@ impl Provider for BeePay {
         }
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        sample::with_signature(inbound, SAMPLE, SIGNATURE, "sha256=", Encoding::Hex, secret);
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        request: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        signing::body_hash(request, SIGNATURE, "sha256=", Encoding::Hex, secret)
     }
 }
 

@@ -9,14 +9,15 @@
 //! Out of scope: version 2 (`X-Casso-Signature`), which is another provider.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Split,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Split, Unsigned,
     bank::{Transaction, has_test_id},
     guide,
     naming::is_whole,
     presented::check_token,
-    sample,
+    signing,
 };
 use crate::{
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -104,8 +105,18 @@ impl Provider for Casso {
         }
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        sample::with_token(inbound, SAMPLE, TOKEN, "", secret);
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        _: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        signing::token(TOKEN, "", secret)
     }
 }
 

@@ -12,7 +12,7 @@
 //! recognised by the transaction's id.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Unsigned,
     bank::{Transaction, has_test_id},
     guide,
     presented::stamped,
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     canonical_json::{Canonical, Notation},
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -158,16 +159,42 @@ impl Provider for CassoV2 {
             })
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, now: Timestamp) {
-        inbound.body = SAMPLE.as_bytes().to_vec();
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        request: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        now: Timestamp,
+    ) -> Option<Headers> {
+        let document = Canonical::of(Json::parse(request.body)?).ok()?;
+        let key = secret.expose().as_bytes();
+        let mac = |time: &str, notation: Notation| {
+            let written = document.written(notation);
+            let signed = [time.as_bytes(), b".", written.as_bytes()];
+            signature::keyed_hash(Algorithm::Sha512, key, &signed)
+        };
+        // In the notation that was signed before: the origin's check knows one only.
+        let before = stamped(request.headers, SIGNATURE, "v1").ok();
+        let notation = before.and_then(|before| {
+            let is_it = |notation: &Notation| {
+                mac(before.time, *notation).is_some_and(|mac| before.holds(&mac))
+            };
+            Notation::ALL.into_iter().find(is_it)
+        });
         let time = now.millis().to_string();
-        // Written as it is signed: its members are sorted.
-        let signed = [time.as_bytes(), b".", &inbound.body];
-        let mac = signature::keyed_hash(Algorithm::Sha512, secret.expose().as_bytes(), &signed);
-        let mac = signature::encode(Encoding::Hex, &mac.unwrap_or_default());
-        inbound
-            .headers
-            .push(SIGNATURE, ["t=", &time, ",v1=", &mac].concat());
+        let mac = mac(&time, notation.unwrap_or(Notation::JAVASCRIPT))?;
+        let mac = signature::encode(Encoding::Hex, &mac);
+        let value = ["t=", &time, ",v1=", &mac].concat();
+        Some([(SIGNATURE, value)].into_iter().collect())
+    }
+
+    fn signed_at(&self, headers: &Headers, _: &Settings) -> Option<Timestamp> {
+        let presented = stamped(headers, SIGNATURE, "v1").ok()?;
+        Some(Timestamp::from_millis(presented.at))
     }
 }
 

@@ -9,7 +9,7 @@
 //! inside the body, and asymmetric ones.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Split, guide,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Split, Unsigned, guide,
     naming::{event_id_header, is_named_by},
     presented::{any_signature, header, malformed, prove, signed_bodies, unix_time},
     settings::mistake,
@@ -110,12 +110,19 @@ fn proof_header(settings: &Settings) -> Result<&str, Refusal> {
     named.ok_or_else(|| Refusal::MissingHeader("(the setting header is missing)".to_owned()))
 }
 
-/// The keyed hash that the sender would have made of this request with this body.
+/// A time as the sender writes it.
+const fn read_time(time: i64, settings: &Settings) -> Timestamp {
+    match settings.timestamp_unit {
+        Some(TimestampUnit::Milliseconds) => Timestamp::from_millis(time),
+        Some(TimestampUnit::Seconds) | None => Timestamp::from_seconds(time),
+    }
+}
+
+/// The keyed hash that the sender would have made of this request.
 fn keyed_hash(
-    inbound: &Inbound,
+    request: Unsigned<'_>,
     secret: &Secret,
     settings: &Settings,
-    body: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
     let pieces = pieces(settings)
         .ok_or_else(|| malformed("(the setting signed)", "it has to be corrected"))?;
@@ -123,14 +130,20 @@ fn keyed_hash(
     for piece in pieces {
         signed.push(match piece {
             Piece::Text(text) => text.as_bytes(),
-            Piece::Body => body,
+            Piece::Body => request.body,
             Piece::Timestamp => {
                 let name = settings.timestamp_header.as_deref().unwrap_or_default();
-                header(inbound, name)?.as_bytes()
+                header(request.headers, name)?.as_bytes()
             }
-            Piece::Id => header(inbound, event_id_header(settings).unwrap_or_default())?.as_bytes(),
-            Piece::Url => settings.url.as_ref().unwrap_or(&inbound.url).as_bytes(),
-            Piece::Method => inbound.method.as_bytes(),
+            Piece::Id => {
+                let name = event_id_header(settings).unwrap_or_default();
+                header(request.headers, name)?.as_bytes()
+            }
+            Piece::Url => {
+                let url = settings.url.as_deref().or(request.url);
+                url.ok_or(Refusal::WrongSecretOrAlteredBody)?.as_bytes()
+            }
+            Piece::Method => request.method.as_bytes(),
         });
     }
     let algorithm = settings.algorithm.unwrap_or(Algorithm::Sha256);
@@ -155,10 +168,7 @@ impl Provider for Custom {
         let time = settings.timestamp_header.as_deref();
         if let Some(name) = time {
             let time = unix_time(inbound, name)?;
-            let seconds = match settings.timestamp_unit {
-                Some(TimestampUnit::Milliseconds) => Timestamp::from_millis(time).seconds(),
-                Some(TimestampUnit::Seconds) | None => time,
-            };
+            let seconds = read_time(time, settings).seconds();
             signature::check_age(seconds, now, tolerance(&ABOUT, settings))?;
         }
         match scheme(settings) {
@@ -172,7 +182,13 @@ impl Provider for Custom {
             }
             Scheme::Hmac => {
                 let expected: Vec<_> = signed_bodies(inbound)
-                    .map(|body| keyed_hash(inbound, secret, settings, body))
+                    .map(|body| {
+                        let request = Unsigned {
+                            body,
+                            ..Unsigned::from(inbound)
+                        };
+                        keyed_hash(request, secret, settings)
+                    })
                     .collect::<Result<_, _>>()?;
                 any_signature(
                     inbound,
@@ -203,7 +219,7 @@ impl Provider for Custom {
         Facts::named_by(Identity::Bytes)
     }
 
-    fn proves_header(&self, settings: &Settings, header: &str) -> bool {
+    fn proves_header(&self, settings: &Settings, _inbound: &Inbound, header: &str) -> bool {
         let named = |name: Option<&str>| name.is_some_and(|name| name.eq_ignore_ascii_case(header));
         signs(settings, Piece::Id) && named(event_id_header(settings))
             || signs(settings, Piece::Timestamp) && named(settings.timestamp_header.as_deref())
@@ -280,49 +296,54 @@ impl Provider for Custom {
         mistakes
     }
 
-    fn resign(
-        &self,
-        inbound: &Inbound,
-        secret: &Secret,
-        settings: &Settings,
-        body: &[u8],
-    ) -> Option<Headers> {
-        if !signs(settings, Piece::Body) {
-            return None;
-        }
-        let mac = keyed_hash(inbound, secret, settings, body).ok()?;
-        let value = signature::encode(encoding(settings), &mac);
-        let mut headers = Headers::new();
-        headers.push(
-            proof_header(settings).ok()?,
-            format!("{}{value}", prefix(settings)),
-        );
-        Some(headers)
-    }
-
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, settings: &Settings, now: Timestamp) {
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, settings: &Settings) {
         inbound.body = br#"{"id":"tram-test","type":"test","message":"TRAM TEST"}"#.to_vec();
         if let Some(name) = event_id_header(settings) {
             inbound.headers.set(name, "tram-test");
         }
-        // The time may be a part of the id.
+    }
+
+    fn sign(
+        &self,
+        request: Unsigned<'_>,
+        secret: &Secret,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Option<Headers> {
+        let mut fields = Headers::new();
         if let Some(name) = &settings.timestamp_header {
             let time = match settings.timestamp_unit {
                 Some(TimestampUnit::Milliseconds) => now.millis(),
                 Some(TimestampUnit::Seconds) | None => now.seconds(),
             };
-            inbound.headers.set(name, time.to_string());
+            fields.set(name, time.to_string());
         }
-        let name = settings.header.as_deref().unwrap_or_default();
+        let name = proof_header(settings).ok()?;
         let value = match scheme(settings) {
+            // It covers nothing, and there are several ways to write the prefix.
+            Scheme::Token if header(request.headers, name).is_ok() => return Some(fields),
             Scheme::Token => secret.expose().to_owned(),
-            Scheme::Hmac => keyed_hash(inbound, secret, settings, &inbound.body)
-                .map(|mac| signature::encode(encoding(settings), &mac))
-                .unwrap_or_default(),
+            Scheme::Hmac => {
+                // The time may be a part of the id.
+                let mut headers = request.headers.clone();
+                fields
+                    .iter()
+                    .for_each(|(name, time)| headers.set(name, time));
+                let request = Unsigned {
+                    headers: &headers,
+                    ..request
+                };
+                let mac = keyed_hash(request, secret, settings).ok()?;
+                signature::encode(encoding(settings), &mac)
+            }
         };
-        inbound
-            .headers
-            .set(name, [prefix(settings), &value].concat());
+        fields.set(name, [prefix(settings), &value].concat());
+        Some(fields)
+    }
+
+    fn signed_at(&self, headers: &Headers, settings: &Settings) -> Option<Timestamp> {
+        let time = unix_time(headers, settings.timestamp_header.as_deref()?).ok()?;
+        Some(read_time(time, settings))
     }
 }
 
@@ -504,15 +525,16 @@ mod tests {
         let given = settings(json!({"header": "X-Sig", "scheme": "hmac", "prefix": "sha256="}));
         let secret = Secret::new("key".into());
         let mut inbound = post(&[("x-sig", "sha256=00")], "old");
-        let headers = CUSTOM.resign(&inbound, &secret, &given, b"new").unwrap();
         inbound.body = b"new".to_vec();
+        let request = Unsigned::from(&inbound);
+        let headers = CUSTOM
+            .sign(request, &secret, &given, Timestamp::default())
+            .unwrap();
         inbound.headers.set("x-sig", headers.get("x-sig").unwrap());
         assert!(
             CUSTOM
                 .verify(&inbound, &secret, &given, Timestamp::default())
                 .is_ok()
         );
-        let token = settings(json!({"header": "X-Sig"}));
-        assert_eq!(CUSTOM.resign(&inbound, &secret, &token, b"new"), None);
     }
 }

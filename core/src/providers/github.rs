@@ -8,13 +8,14 @@
 //! Out of scope: `X-Hub-Signature` (SHA-1), which GitHub keeps for old receivers.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, SecretFrom, guide,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, Unsigned, guide,
     presented::{any_signature, body_hashes},
-    sample,
+    signing,
 };
 use crate::{
     event::Summary,
     form,
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::{Json, is_blank},
     secret::Secret,
@@ -111,12 +112,22 @@ impl Provider for GitHub {
             .map_or(Cow::Borrowed(content), Cow::Owned)
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
         inbound.headers.push(EVENT, "ping");
         inbound
             .headers
             .push(DELIVERY, "00000000-0000-0000-0000-000000000000");
-        sample::with_signature(inbound, SAMPLE, SIGNATURE, "sha256=", Encoding::Hex, secret);
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        request: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        signing::body_hash(request, SIGNATURE, "sha256=", Encoding::Hex, secret)
     }
 }
 

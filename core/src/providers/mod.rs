@@ -1,7 +1,7 @@
 //! Who sends, how they prove it, what they send and what they want to hear.
 //!
 //! One provider, one file, the same rooms in each: about, verify, split, describe,
-//! resign, tests. [`ALL`] is the table. No provider's name appears outside its
+//! sign, tests. [`ALL`] is the table. No provider's name appears outside its
 //! file and the table.
 
 mod abaha;
@@ -27,6 +27,7 @@ mod sepay_bankhub_ipn;
 mod sepay_hmac;
 mod sepay_pg;
 mod shopify;
+mod signing;
 mod split;
 mod standard_webhooks;
 mod stripe;
@@ -40,6 +41,7 @@ pub use diagnosis::diagnose;
 pub use guide::list_json;
 pub use guide::{Guide, guide};
 pub use naming::facts;
+pub use signing::{Renewal, StandardMessage, Unsigned, renew};
 pub use split::{MOST_ELEMENTS, Split};
 
 pub mod settings;
@@ -236,8 +238,8 @@ pub trait Provider: Sync {
         Cow::Borrowed(content)
     }
 
-    /// Whether the proof covers this header field, so that an id in it is proven.
-    fn proves_header(&self, _settings: &Settings, _header: &str) -> bool {
+    /// Whether the proof of `inbound` covers this header field, so that an id in it is proven.
+    fn proves_header(&self, _settings: &Settings, _inbound: &Inbound, _header: &str) -> bool {
         false
     }
 
@@ -252,19 +254,34 @@ pub trait Provider: Sync {
         Vec::new()
     }
 
-    /// Makes a request with what the provider might send, and the secret's proof. Its
-    /// method, URL and content type (JSON) are there already.
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, settings: &Settings, now: Timestamp);
+    /// Makes a request with what the provider might send. Its method, URL and content
+    /// type (JSON) are there already, and [`sign`](Self::sign) adds the proof; `secret`
+    /// is for a proof that stands in the body.
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, settings: &Settings);
 
-    /// Signs a split body as the provider would, where it signs bodies: header
-    /// fields to replace, or `None` to leave all as they came.
-    fn resign(
+    /// The header fields that prove `request` as the provider would at `now`: for a
+    /// sample, for a part of a split body, and for an attempt that leaves long after the
+    /// request came. They replace those of the same names. `None` when the proof stands
+    /// elsewhere or cannot be made.
+    fn sign(
         &self,
-        _inbound: &Inbound,
+        _request: Unsigned<'_>,
         _secret: &Secret,
         _settings: &Settings,
-        _body: &[u8],
+        _now: Timestamp,
     ) -> Option<Headers> {
+        None
+    }
+
+    /// The time that the proof in these header fields holds; `None` when proofs of this
+    /// provider hold none, or it cannot be read.
+    fn signed_at(&self, _headers: &Headers, _settings: &Settings) -> Option<Timestamp> {
+        None
+    }
+
+    /// The message in these header fields, where the provider itself signs after the
+    /// Standard Webhooks specification.
+    fn standard_message<'h>(&self, _headers: &'h Headers) -> Option<StandardMessage<'h>> {
         None
     }
 }

@@ -94,7 +94,7 @@ pub fn facts(
         let proven = places(setting).all(|place| match place {
             // All elements of a batch share its header fields: alone they name none.
             Place::Header(name) => {
-                is_whole(inbound, content) && provider.proves_header(settings, name)
+                is_whole(inbound, content) && provider.proves_header(settings, inbound, name)
             }
             Place::Pointer(_) => provider.proves_body(settings),
         });

@@ -4,10 +4,11 @@
 //! again only on status 200 and `{"success": true}`.
 
 use super::{
-    About, Facts, Proof, Provider, SUCCESS, SecretFrom, Split, guide, presented::check_token,
-    sample, thueapi,
+    About, Facts, Proof, Provider, SUCCESS, SecretFrom, Split, Unsigned, guide,
+    presented::check_token, signing, thueapi,
 };
 use crate::{
+    headers::Headers,
     inbound::{Inbound, Refusal},
     secret::Secret,
     time::Timestamp,
@@ -73,8 +74,18 @@ impl Provider for Pay2S {
         thueapi::facts(inbound, content)
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        sample::with_token(inbound, thueapi::SAMPLE, AUTHORIZATION, "Bearer", secret);
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = thueapi::SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        _: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        signing::token(AUTHORIZATION, "Bearer", secret)
     }
 }
 

@@ -10,7 +10,7 @@
 
 use super::{
     About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, bank::Transaction, guide,
-    naming::unambiguous, sample,
+    naming::unambiguous,
 };
 use crate::{
     canonical_json::{Canonical, Notation},
@@ -195,10 +195,12 @@ impl Provider for PayOs {
             })
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings) {
         let data = Json::parse(SAMPLE.as_bytes()).and_then(Json::object);
         let signed = data.and_then(|data| signed(data).ok()).unwrap_or_default();
-        let mac = sample::mac(secret, &[signed.as_bytes()], Encoding::Hex);
+        let key = secret.expose().as_bytes();
+        let mac = signature::keyed_hash(Algorithm::Sha256, key, &[signed.as_bytes()]);
+        let mac = signature::encode(Encoding::Hex, &mac.unwrap_or_default());
         let body = [
             r#"{"code":"00","desc":"Giao dich thu nghiem","success":true,"data":"#,
             SAMPLE,

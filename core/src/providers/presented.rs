@@ -2,6 +2,7 @@
 //! signatures in them. Empty is the same as missing, and unreadable is refused.
 
 use crate::{
+    headers::Headers,
     inbound::{Inbound, Refusal},
     secret::Secret,
     signature,
@@ -13,9 +14,8 @@ use std::borrow::Cow;
 ///
 /// # Errors
 /// When it is missing or empty.
-pub(super) fn header<'i>(inbound: &'i Inbound, name: &str) -> Result<&'i str, Refusal> {
-    inbound
-        .headers
+pub(super) fn header<'i>(of: &'i impl AsRef<Headers>, name: &str) -> Result<&'i str, Refusal> {
+    of.as_ref()
         .get(name)
         .map(str::trim)
         .filter(|value| !value.is_empty())
@@ -67,8 +67,8 @@ pub(super) fn malformed(header: &str, why: impl Into<Cow<'static, str>>) -> Refu
 ///
 /// # Errors
 /// When it is missing or anything else stands there.
-pub(super) fn unix_time(inbound: &Inbound, name: &str) -> Result<i64, Refusal> {
-    digits(header(inbound, name)?)
+pub(super) fn unix_time(of: &impl AsRef<Headers>, name: &str) -> Result<i64, Refusal> {
+    digits(header(of, name)?)
         .ok_or_else(|| malformed(name, "it has to be a Unix time, digits alone"))
 }
 
@@ -101,12 +101,12 @@ impl Stamped<'_> {
 /// # Errors
 /// When it is missing or does not hold both.
 pub(super) fn stamped<'i>(
-    inbound: &'i Inbound,
+    of: &'i impl AsRef<Headers>,
     name: &str,
     version: &str,
 ) -> Result<Stamped<'i>, Refusal> {
     let pairs = || {
-        let pieces = header(inbound, name)?.split(',');
+        let pieces = header(of, name)?.split(',');
         Ok(pieces.filter_map(|piece| piece.trim().split_once('=')))
     };
     let mut times = pairs()?.filter_map(|(key, value)| (key == "t").then_some(value));

@@ -9,14 +9,15 @@
 //! authentication, which anybody could send.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Unsigned,
     bank::{Transaction, has_test_id},
     guide,
     presented::check_token,
-    sample,
+    signing,
 };
 use crate::{
     form,
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -121,8 +122,18 @@ impl Provider for SePay {
         form::document(&inbound.headers, content)
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        sample::with_token(inbound, SAMPLE, AUTHORIZATION, "Apikey", secret);
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        _: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        signing::token(AUTHORIZATION, "Apikey", secret)
     }
 }
 

@@ -7,11 +7,12 @@
 //! Out of scope: the notification of balance changes, which is another provider.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, guide, presented::check_token,
-    sample, sepay,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Unsigned, guide,
+    presented::check_token, sepay, signing,
 };
 use crate::{
     event::Summary,
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -116,8 +117,18 @@ impl Provider for SePayBankHub {
         }
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        sample::with_token(inbound, SAMPLE, SECRET_KEY, "", secret);
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        _: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        signing::token(SECRET_KEY, "", secret)
     }
 }
 

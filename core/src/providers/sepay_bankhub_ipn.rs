@@ -3,10 +3,11 @@
 //! Source: <https://developer.sepay.vn/vi/bankhub/thong-bao-bien-dong-so-du>.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, bank::Transaction, guide,
-    presented::check_token, sample, sepay,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Unsigned, bank::Transaction,
+    guide, presented::check_token, sepay, signing,
 };
 use crate::{
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -91,8 +92,18 @@ impl Provider for SePayBankHubIpn {
             })
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        sample::with_token(inbound, SAMPLE, AUTHORIZATION, "Apikey", secret);
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        _: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        signing::token(AUTHORIZATION, "Apikey", secret)
     }
 }
 

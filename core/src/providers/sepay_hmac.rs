@@ -5,12 +5,13 @@
 //! secret's text as SePay shows it, with its `whsec_`, not the base64 behind that.
 
 use super::{
-    About, Facts, Provider, SUCCESS, SecretFrom, guide,
+    About, Facts, Provider, SUCCESS, SecretFrom, Unsigned, guide,
     presented::{any_signature, header, signed_bodies, unix_time},
-    sample, sepay, tolerance,
+    sepay, signing, tolerance,
 };
 use crate::{
     form,
+    headers::Headers,
     inbound::{Inbound, Refusal},
     secret::Secret,
     signature,
@@ -85,17 +86,32 @@ impl Provider for SePayHmac {
         form::document(&inbound.headers, content)
     }
 
-    fn proves_header(&self, _settings: &Settings, header: &str) -> bool {
+    fn proves_header(&self, _settings: &Settings, _inbound: &Inbound, header: &str) -> bool {
         header.eq_ignore_ascii_case(TIMESTAMP)
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, now: Timestamp) {
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = sepay::SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        request: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        now: Timestamp,
+    ) -> Option<Headers> {
         let time = now.seconds().to_string();
-        inbound.body = sepay::SAMPLE.as_bytes().to_vec();
-        let signed = [time.as_bytes(), b".", &inbound.body];
-        let value = ["sha256=", &sample::mac(secret, &signed, Encoding::Hex)].concat();
-        inbound.headers.push(TIMESTAMP, time);
-        inbound.headers.push(SIGNATURE, value);
+        let signed = [time.as_bytes(), b".", request.body];
+        let mut fields = signing::keyed_hash(SIGNATURE, "sha256=", Encoding::Hex, secret, &signed)?;
+        fields.push(TIMESTAMP, time);
+        Some(fields)
+    }
+
+    fn signed_at(&self, headers: &Headers, _: &Settings) -> Option<Timestamp> {
+        unix_time(headers, TIMESTAMP)
+            .ok()
+            .map(Timestamp::from_seconds)
     }
 }
 

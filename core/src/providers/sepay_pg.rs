@@ -5,11 +5,12 @@
 //! several notifications (paid, later void), so the type is part of the identity.
 
 use super::{
-    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, bank::unsigned, guide,
-    naming::unambiguous, presented::check_token, sample, sepay,
+    About, Facts, Identity, Proof, Provider, SUCCESS, SecretFrom, Unsigned, bank::unsigned, guide,
+    naming::unambiguous, presented::check_token, sepay, signing,
 };
 use crate::{
     event::{Direction, Summary},
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -108,8 +109,18 @@ impl Provider for SePayGateway {
         }
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        sample::with_token(inbound, SAMPLE, SECRET_KEY, "", secret);
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        _: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        signing::token(SECRET_KEY, "", secret)
     }
 }
 

@@ -11,15 +11,16 @@
 //! retries keep.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, SecretFrom,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, Unsigned,
     bank::unsigned,
     guide,
     naming::unambiguous,
     presented::{any_signature, body_hashes, header},
-    sample,
+    signing,
 };
 use crate::{
     event::Summary,
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -115,14 +116,24 @@ impl Provider for Shopify {
         }
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
         inbound.headers.push(TOPIC, "tram/test");
         // As Shopify marks the test notifications of a shop.
         inbound.headers.push("x-shopify-test", "true");
         inbound
             .headers
             .push(EVENT, "00000000-0000-0000-0000-000000000000");
-        sample::with_signature(inbound, SAMPLE, SIGNATURE, "", Encoding::Base64, secret);
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        request: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        signing::body_hash(request, SIGNATURE, "", Encoding::Base64, secret)
     }
 }
 

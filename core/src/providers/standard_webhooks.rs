@@ -7,12 +7,13 @@
 //! Out of scope: `v1a` (Ed25519), whose signatures are passed over.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, SecretFrom, guide,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, StandardMessage, Unsigned, guide,
     presented::{header, malformed, prove, signed_bodies, unix_time},
     tolerance,
 };
 use crate::{
     event::Summary,
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -48,6 +49,11 @@ static ABOUT: About = About {
 /// The table's entry.
 pub(super) static STANDARD_WEBHOOKS: StandardWebhooks = StandardWebhooks {
     about: &ABOUT,
+    names: &[STANDARD_NAMES],
+};
+
+/// The names that the specification gives.
+pub(super) const STANDARD_NAMES: Names = Names {
     id: "webhook-id",
     timestamp: "webhook-timestamp",
     signature: "webhook-signature",
@@ -57,36 +63,59 @@ pub(super) static STANDARD_WEBHOOKS: StandardWebhooks = StandardWebhooks {
 pub(super) struct StandardWebhooks {
     /// Its entry in the table.
     pub(super) about: &'static About,
-    /// The header field with the message's id.
+    /// The names that its header fields may have; the first are the usual ones.
+    pub(super) names: &'static [Names],
+}
+
+/// The header fields that make up a message.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// The message's id.
     pub(super) id: &'static str,
-    /// The header field with the Unix time in seconds.
+    /// The Unix time in seconds.
     pub(super) timestamp: &'static str,
-    /// The header field with the signatures.
+    /// The signatures.
     pub(super) signature: &'static str,
 }
 
+impl Names {
+    /// The message under these names; `None` when a part of it is missing.
+    fn message<'h>(&self, headers: &'h Headers) -> Option<StandardMessage<'h>> {
+        Some(StandardMessage {
+            id: header(headers, self.id).ok()?,
+            timestamp: header(headers, self.timestamp).ok()?,
+            signature: header(headers, self.signature).ok()?,
+        })
+    }
+}
+
 impl StandardWebhooks {
+    /// The names that a proof counts under: the first under which a message is whole, as
+    /// in Svix's own libraries.
+    fn names_in(&self, headers: &Headers) -> &'static Names {
+        let whole = |names: &&Names| names.message(headers).is_some();
+        let known = self.names.iter().find(whole).or(self.names.first());
+        known.unwrap_or(&STANDARD_NAMES)
+    }
+
     /// The `v1` signatures that are presented, decoded. All of them are to be tried:
     /// a sender that rotates its secret sends several.
-    fn presented(&self, inbound: &Inbound) -> Result<Vec<Vec<u8>>, Refusal> {
-        let value = header(inbound, self.signature)?;
+    fn presented(inbound: &Inbound, name: &str) -> Result<Vec<Vec<u8>>, Refusal> {
+        let value = header(inbound, name)?;
         let versioned: Vec<_> = value
             .split_ascii_whitespace()
             // A repeated field is joined by a comma.
             .filter_map(|entry| entry.trim_end_matches(',').split_once(','))
             .collect();
         if versioned.is_empty() {
-            return Err(malformed(
-                self.signature,
-                "it has to be v1,<signature in base64>",
-            ));
+            return Err(malformed(name, "it has to be v1,<signature in base64>"));
         }
         let known: Vec<_> = versioned
             .iter()
             .filter(|(version, _)| *version == "v1")
             .collect();
         if known.is_empty() {
-            return Err(Refusal::UnknownVersion(self.signature.to_owned()));
+            return Err(Refusal::UnknownVersion(name.to_owned()));
         }
         let decoded: Vec<_> = known
             .iter()
@@ -94,7 +123,7 @@ impl StandardWebhooks {
             .collect();
         if decoded.is_empty() {
             return Err(malformed(
-                self.signature,
+                name,
                 "its signature is not base64, padded and in the standard alphabet",
             ));
         }
@@ -118,10 +147,11 @@ impl Provider for StandardWebhooks {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let key = signature::whsec_key(secret).ok_or(Refusal::NoSecret)?;
-        let id = header(inbound, self.id)?;
-        let signed_at = unix_time(inbound, self.timestamp)?;
-        let timestamp = header(inbound, self.timestamp)?;
-        let presented = self.presented(inbound)?;
+        let names = self.names_in(&inbound.headers);
+        let id = header(inbound, names.id)?;
+        let signed_at = unix_time(inbound, names.timestamp)?;
+        let timestamp = header(inbound, names.timestamp)?;
+        let presented = Self::presented(inbound, names.signature)?;
         signature::check_age(signed_at, now, tolerance(self.about, settings))?;
         let proven = signed_bodies(inbound)
             .filter_map(|body| signature::standard_webhooks_mac(&key, id, timestamp, body))
@@ -133,7 +163,7 @@ impl Provider for StandardWebhooks {
         let document = Json::parse(content);
         let text = |pointer: &str| document.and_then(|document| document.shown_at(pointer));
         Facts {
-            identity: header(inbound, self.id)
+            identity: header(inbound, self.names_in(&inbound.headers).id)
                 .map_or(Identity::Bytes, |id| Identity::Proven(id.to_owned())),
             name: text("/type"),
             object_id: text("/data/id"),
@@ -147,25 +177,45 @@ impl Provider for StandardWebhooks {
         }
     }
 
-    fn proves_header(&self, _settings: &Settings, header: &str) -> bool {
-        header.eq_ignore_ascii_case(self.id) || header.eq_ignore_ascii_case(self.timestamp)
+    fn proves_header(&self, _settings: &Settings, inbound: &Inbound, header: &str) -> bool {
+        let names = self.names_in(&inbound.headers);
+        header.eq_ignore_ascii_case(names.id) || header.eq_ignore_ascii_case(names.timestamp)
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, now: Timestamp) {
-        let signed = signature::standard_webhooks_signature(
-            secret,
-            SAMPLE_ID,
-            now.seconds(),
-            SAMPLE.as_bytes(),
-        );
-        inbound.body = SAMPLE.as_bytes().to_vec();
-        inbound.headers.push(self.id, SAMPLE_ID);
-        inbound
-            .headers
-            .push(self.timestamp, now.seconds().to_string());
-        inbound
-            .headers
-            .push(self.signature, signed.unwrap_or_default());
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+        let names = self.names_in(&inbound.headers);
+        inbound.headers.push(names.id, SAMPLE_ID);
+    }
+
+    fn sign(
+        &self,
+        request: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        now: Timestamp,
+    ) -> Option<Headers> {
+        let id = header(request.headers, self.names_in(request.headers).id).ok()?;
+        let time = now.seconds().to_string();
+        let value = signature::standard_webhooks_signature(secret, id, &time, request.body)?;
+        let mut fields = Headers::new();
+        // Under all names that it came with. What has another id is not proven.
+        for names in self.names {
+            if header(request.headers, names.id) == Ok(id) {
+                fields.push(names.timestamp, time.as_str());
+                fields.push(names.signature, value.as_str());
+            }
+        }
+        Some(fields)
+    }
+
+    fn signed_at(&self, headers: &Headers, _: &Settings) -> Option<Timestamp> {
+        let time = unix_time(headers, self.names_in(headers).timestamp).ok()?;
+        Some(Timestamp::from_seconds(time))
+    }
+
+    fn standard_message<'h>(&self, headers: &'h Headers) -> Option<StandardMessage<'h>> {
+        self.names_in(headers).message(headers)
     }
 }
 
@@ -352,7 +402,15 @@ mod tests {
             facts.summary.occurred_at.as_deref(),
             Some("2022-11-03T20:26:10.344Z")
         );
-        assert!(STANDARD_WEBHOOKS.proves_header(&Settings::default(), "Webhook-ID"));
-        assert!(!STANDARD_WEBHOOKS.proves_header(&Settings::default(), "x-id"));
+        assert!(STANDARD_WEBHOOKS.proves_header(
+            &Settings::default(),
+            &Inbound::default(),
+            "Webhook-ID"
+        ));
+        assert!(!STANDARD_WEBHOOKS.proves_header(
+            &Settings::default(),
+            &Inbound::default(),
+            "x-id"
+        ));
     }
 }

@@ -5,12 +5,13 @@
 //! nothing. Several `v1` stand there while a secret is being rolled.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, SecretFrom, guide,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, Unsigned, guide,
     presented::{prove, signed_bodies, stamped},
-    sample, tolerance,
+    signing, tolerance,
 };
 use crate::{
     event::Summary,
+    headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
@@ -106,17 +107,26 @@ impl Provider for Stripe {
         }
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, now: Timestamp) {
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
+    }
+
+    fn sign(
+        &self,
+        request: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        now: Timestamp,
+    ) -> Option<Headers> {
         let time = now.seconds().to_string();
-        inbound.body = SAMPLE.as_bytes().to_vec();
-        let mac = sample::mac(
-            secret,
-            &[time.as_bytes(), b".", &inbound.body],
-            Encoding::Hex,
-        );
-        inbound
-            .headers
-            .push(SIGNATURE, ["t=", &time, ",v1=", &mac].concat());
+        let signed = [time.as_bytes(), b".", request.body];
+        let prefix = ["t=", &time, ",v1="].concat();
+        signing::keyed_hash(SIGNATURE, &prefix, Encoding::Hex, secret, &signed)
+    }
+
+    fn signed_at(&self, headers: &Headers, _: &Settings) -> Option<Timestamp> {
+        let presented = stamped(headers, SIGNATURE, "v1").ok()?;
+        Some(Timestamp::from_seconds(presented.at))
     }
 }
 

@@ -3,7 +3,10 @@
 //! Source: <https://docs.svix.com/receiving/verifying-payloads/how-manual> and, for the
 //! schedule, <https://docs.svix.com/retries>.
 
-use super::{About, SUCCESS, SecretFrom, guide, standard_webhooks::StandardWebhooks};
+use super::{
+    About, SUCCESS, SecretFrom, guide,
+    standard_webhooks::{Names, STANDARD_NAMES, StandardWebhooks},
+};
 use crate::webhook::Retry;
 use std::time::Duration;
 
@@ -24,7 +27,7 @@ static ABOUT: About = About {
     tolerance_seconds: Some(300),
     whsec: true,
     secret_from: SecretFrom::Provider,
-    credential_headers: &["svix-signature"],
+    credential_headers: &["svix-signature", "webhook-signature"],
     default_retry: Retry::default,
     answer: SUCCESS,
     documentation: guide("https://docs.svix.com/receiving/verifying-payloads/how-manual"),
@@ -33,9 +36,15 @@ static ABOUT: About = About {
 /// The table's entry.
 pub(super) static SVIX: StandardWebhooks = StandardWebhooks {
     about: &ABOUT,
-    id: "svix-id",
-    timestamp: "svix-timestamp",
-    signature: "svix-signature",
+    names: &[
+        Names {
+            id: "svix-id",
+            timestamp: "svix-timestamp",
+            signature: "svix-signature",
+        },
+        // Its libraries take the same message under these as well.
+        STANDARD_NAMES,
+    ],
 };
 
 #[cfg(test)]
@@ -48,28 +57,53 @@ mod tests {
         webhook::Settings,
     };
 
-    #[test]
-    fn its_own_header_names_count_and_no_others() {
-        // libraries/python/tests/test_webhooks.py, test_sign_function
+    // libraries/python/tests/test_webhooks.py, test_sign_function
+    const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+    const SIGNED: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    const TIME: &str = "1614265330";
+
+    fn message(prefix: &str, id: &str, signature: &str) -> Vec<(String, String)> {
+        [("id", id), ("timestamp", TIME), ("signature", signature)]
+            .map(|(name, value)| (format!("{prefix}-{name}"), value.to_owned()))
+            .into()
+    }
+
+    fn verify(fields: &[(String, String)]) -> (Result<(), &'static str>, Identity) {
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let inbound = post(&fields, r#"{"test": 2432232314}"#);
         let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into());
-        let signed = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-        let verify = |prefix: &str| {
-            let inbound = post(
-                &[
-                    (&format!("{prefix}-id"), "msg_p5jXN8AQM9LWM0D4loKWxJek"),
-                    (&format!("{prefix}-timestamp"), "1614265330"),
-                    (&format!("{prefix}-signature"), signed),
-                ],
-                r#"{"test": 2432232314}"#,
-            );
-            let now = Timestamp::from_seconds(1_614_265_330);
-            let settings = Settings::default();
-            let result = SVIX.verify(&inbound, &secret, &settings, now);
-            let facts = SVIX.describe(&settings, &inbound, &inbound.body);
-            (result.map_err(|why| why.code()), facts.identity)
-        };
-        let id = Identity::Proven("msg_p5jXN8AQM9LWM0D4loKWxJek".into());
-        assert_eq!(verify("Svix"), (Ok(()), id));
-        assert_eq!(verify("webhook"), (Err("missing_header"), Identity::Bytes));
+        let now = Timestamp::from_seconds(1_614_265_330);
+        let settings = Settings::default();
+        let result = SVIX.verify(&inbound, &secret, &settings, now);
+        let facts = SVIX.describe(&settings, &inbound, &inbound.body);
+        let header = |name| SVIX.proves_header(&settings, &inbound, name);
+        // An id proves itself under the names that the proof counts under, and no others.
+        assert_ne!(header("svix-id"), header("webhook-id"));
+        (result.map_err(|why| why.code()), facts.identity)
+    }
+
+    #[test]
+    fn its_own_names_count_and_else_those_of_the_specification() {
+        let id = |id: &str| Identity::Proven(id.into());
+        let (own, standard) = (message("Svix", ID, SIGNED), message("webhook", ID, SIGNED));
+        assert_eq!(verify(&own), (Ok(()), id(ID)));
+        assert_eq!(verify(&standard), (Ok(()), id(ID)));
+        assert_eq!(
+            verify(&message("other", ID, SIGNED)),
+            (Err("missing_header"), Identity::Bytes)
+        );
+        // As in its libraries: where both are whole, its own alone are looked at.
+        let forged = message("svix", "msg_forged", SIGNED);
+        let wrong = Err("wrong_secret_or_altered_body");
+        let both = [forged.clone(), standard.clone()].concat();
+        assert_eq!(verify(&both), (wrong, id("msg_forged")));
+        let other = message("webhook", "msg_forged", "v1,eA==");
+        assert_eq!(verify(&[own, other].concat()), (Ok(()), id(ID)));
+        // A part of a message is none, and names nothing.
+        let part = [&forged[..1], &standard].concat();
+        assert_eq!(verify(&part), (Ok(()), id(ID)));
     }
 }

@@ -6,21 +6,20 @@
 //! its `checksum` is documented as unique.
 
 use super::{
-    About, Facts, Identity, Provider, SUCCESS, SecretFrom, Split,
+    About, Facts, Identity, Provider, SUCCESS, SecretFrom, Split, Unsigned,
     bank::Transaction,
     guide,
     naming::is_whole,
     presented::{any_signature, body_hashes, header},
-    sample,
+    signing,
 };
 use crate::{
     headers::Headers,
     inbound::{Inbound, Refusal},
     json::Json,
     secret::Secret,
-    signature,
     time::Timestamp,
-    webhook::{Algorithm, Encoding, Retry, Settings},
+    webhook::{Encoding, Retry, Settings},
 };
 use std::time::Duration;
 
@@ -115,24 +114,21 @@ impl Provider for ThueApi {
         facts(inbound, content)
     }
 
-    fn resign(
-        &self,
-        inbound: &Inbound,
-        secret: &Secret,
-        _settings: &Settings,
-        body: &[u8],
-    ) -> Option<Headers> {
-        let key = secret.expose().as_bytes();
-        let mac = signature::keyed_hash(Algorithm::Sha256, key, &[body])?;
-        // The documented check compares the text, so it is written as it came.
-        let is_prefixed = header(inbound, SIGNATURE).is_ok_and(|value| value.contains(PREFIX));
-        let mut value = String::from(if is_prefixed { PREFIX } else { "" });
-        value.push_str(&signature::encode(Encoding::Hex, &mac));
-        Some([(SIGNATURE, value)].into_iter().collect())
+    fn sample(&self, inbound: &mut Inbound, _: &Secret, _: &Settings) {
+        inbound.body = SAMPLE.into();
     }
 
-    fn sample(&self, inbound: &mut Inbound, secret: &Secret, _: &Settings, _: Timestamp) {
-        sample::with_signature(inbound, SAMPLE, SIGNATURE, PREFIX, Encoding::Hex, secret);
+    fn sign(
+        &self,
+        request: Unsigned<'_>,
+        secret: &Secret,
+        _: &Settings,
+        _: Timestamp,
+    ) -> Option<Headers> {
+        // The documented check compares the text, so it is written as it came.
+        let is_bare = header(request.headers, SIGNATURE).is_ok_and(|value| !value.contains(PREFIX));
+        let prefix = if is_bare { "" } else { PREFIX };
+        signing::body_hash(request, SIGNATURE, prefix, Encoding::Hex, secret)
     }
 }
 
@@ -195,7 +191,12 @@ mod tests {
         let secret = Secret::new(SECRET.into());
         let resign = |value: &str| {
             let inbound = post(&[("x-webhook-signature", value)], "{}");
-            let fields = THUEAPI.resign(&inbound, &secret, &Settings::default(), BODY.as_bytes());
+            let request = Unsigned {
+                body: BODY.as_bytes(),
+                ..Unsigned::from(&inbound)
+            };
+            let settings = Settings::default();
+            let fields = THUEAPI.sign(request, &secret, &settings, Timestamp::default());
             fields.unwrap().get(SIGNATURE).unwrap().to_owned()
         };
         assert_eq!(resign("00"), HEX);

@@ -8,9 +8,11 @@ use super::{Intake, reply};
 use crate::{
     event::{DedupeKey, NewEvent, Summary},
     filter,
+    headers::Headers,
     inbound::Inbound,
-    providers::{self, Authentic, Facts, Identity, Split},
+    providers::{self, Authentic, Facts, Identity, Proof, Split, Unsigned},
     signature::{sha256, sha256_of_parts},
+    time::Timestamp,
     webhook::Webhook,
 };
 use std::borrow::Cow;
@@ -25,7 +27,11 @@ const MOST_SHOWN_OF_DESCRIPTION: usize = 1_000;
 
 /// The events of a proven request. With `dropped`, those are among them that the
 /// filters drop, and `dropped` says which they are.
-pub(super) fn take_in(authentic: &Authentic<'_>, mut dropped: Option<&mut Vec<usize>>) -> Intake {
+pub(super) fn take_in(
+    authentic: &Authentic<'_>,
+    now: Timestamp,
+    mut dropped: Option<&mut Vec<usize>>,
+) -> Intake {
     let (webhook, inbound) = (authentic.webhook(), authentic.inbound());
     let content = inbound.content();
     let mut intake = Intake {
@@ -72,7 +78,7 @@ pub(super) fn take_in(authentic: &Authentic<'_>, mut dropped: Option<&mut Vec<us
                 }
                 let whole = [before, element, after].concat();
                 take(describe(element), element, &whole, &|| {
-                    cut_out(authentic, whole.clone())
+                    cut_out(authentic, whole.clone(), now)
                 });
             }
         }
@@ -95,7 +101,7 @@ fn as_it_came(inbound: &Inbound) -> Relayed {
 
 /// One element of several in the batch's envelope, signed again where the
 /// provider signs bodies, so that a handler written for it keeps working.
-fn cut_out(authentic: &Authentic<'_>, body: Vec<u8>) -> Relayed {
+fn cut_out(authentic: &Authentic<'_>, body: Vec<u8>, now: Timestamp) -> Relayed {
     let inbound = authentic.inbound();
     let is_present = |name: &&str| inbound.headers.get(name).is_some();
     let mut header_changes: Vec<_> = OF_THE_WHOLE_BODY
@@ -106,12 +112,15 @@ fn cut_out(authentic: &Authentic<'_>, body: Vec<u8>) -> Relayed {
         .filter(is_present)
         .map(|name| (name.to_owned(), None))
         .collect();
-    let settings = &authentic.webhook().settings;
-    let signed = authentic
-        .provider()
-        .resign(inbound, authentic.secret(), settings, &body);
-    if let Some(signed) = signed {
-        let fields = signed.iter();
+    let (provider, settings) = (authentic.provider(), &authentic.webhook().settings);
+    // A token vouches for a part as for the whole.
+    if provider.proof(settings) != Proof::Token {
+        let request = Unsigned {
+            body: &body,
+            ..Unsigned::from(inbound)
+        };
+        let signed = provider.sign(request, authentic.secret(), settings, now);
+        let fields = signed.iter().flat_map(Headers::iter);
         header_changes
             .extend(fields.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))));
     }

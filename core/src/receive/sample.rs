@@ -35,7 +35,12 @@ pub fn sample(
     inbound.headers.push("content-type", "application/json");
     let provider = providers::find(&webhook.provider);
     if let (Some(provider), Some(secret)) = (provider, webhook.secrets.first()) {
-        provider.sample(&mut inbound, secret, &webhook.settings, now);
+        let settings = &webhook.settings;
+        provider.sample(&mut inbound, secret, settings);
+        let proof = provider.sign((&inbound).into(), secret, settings, now);
+        for (name, value) in proof.iter().flat_map(Headers::iter) {
+            inbound.headers.set(name, value);
+        }
     }
     let refused = |why: Refusal| {
         Problem::new(

@@ -80,9 +80,9 @@ fn masked(webhook: &Webhook, name: &str, value: &str) -> Option<String> {
     }
 }
 
-/// The header fields of an event as its Mailbox shows them, a repeated one joined. It
-/// is not told the provider's secrets: where these stand in fields of other names,
-/// [`event`] finds them.
+/// The header fields of an event as its Mailbox shows them, a repeated one joined.
+/// Secrets that were configured when it was told last are masked; [`event`] masks those
+/// that are configured now.
 pub(crate) fn of_event(webhook: &Webhook, headers: &Headers) -> BTreeMap<String, String> {
     let mut shown: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in headers.iter() {

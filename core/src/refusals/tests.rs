@@ -244,8 +244,13 @@ fn an_event_shows_no_secret_among_its_headers_nor_in_its_query() {
     ]
     .into_iter()
     .collect();
-    // The Mailbox is not told what it is shared with the provider.
-    let by_mailbox = of_event(&webhook.for_relaying(), &sent);
+    assert_eq!(of_event(&webhook, &sent)["x-other"], "***, and more");
+    // A Mailbox that was told before there was this secret.
+    let before = Webhook {
+        secrets: Vec::new(),
+        ..webhook.clone()
+    };
+    let by_mailbox = of_event(&before, &sent);
     assert_eq!(by_mailbox["content-type"], "application/json");
     assert_eq!(by_mailbox["secure-token"], "***9876");
     assert_eq!(by_mailbox["x-api-key"], "***");

@@ -266,6 +266,18 @@ impl Registry {
         }
     }
 
+    /// The webhook as it is now; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the database fails or the webhook cannot be read.
+    pub fn load(
+        &self,
+        db: &impl Database,
+        id: WebhookId,
+    ) -> Result<Option<Webhook>, RegistryError> {
+        store::load(db, id)
+    }
+
     /// Mailboxes that have to be told of a change, those first that were tried
     /// least. Asking counts as a try.
     ///

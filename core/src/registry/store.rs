@@ -223,7 +223,7 @@ pub(super) fn pending(db: &impl Database, limit: u32) -> Result<Vec<Push>, Regis
         )?;
         let payload = if row.integer(3)? == 0 {
             match read(row, 4) {
-                Ok(webhook) => Payload::Configure(Box::new(webhook.for_relaying())),
+                Ok(webhook) => Payload::Configure(Box::new(webhook)),
                 // It stays pending and does not hold up the others.
                 Err(RegistryError::Unreadable(_)) => continue,
                 Err(error) => return Err(error),

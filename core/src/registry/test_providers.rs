@@ -68,5 +68,5 @@ impl Provider for Sample {
         }
     }
 
-    fn sample(&self, _: &mut Inbound, _: &Secret, _: &Settings, _: Timestamp) {}
+    fn sample(&self, _: &mut Inbound, _: &Secret, _: &Settings) {}
 }

@@ -5,7 +5,7 @@ use crate::{
     messages::{MOST_SECRETS, Reveal},
     own_json,
     secret::Secret,
-    webhook::{AUTO, DirectionFilter, Retry, Settings, Strict, Webhook},
+    webhook::{AUTO, DirectionFilter, Resign, Retry, Settings, Strict, Webhook},
 };
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, iter, time::Duration};
@@ -103,6 +103,7 @@ struct DestinationView<'a> {
     timeout_seconds: u32,
     strict: StrictView,
     sign: bool,
+    resign: Resign,
     forward_credentials: bool,
     rate_per_second: u32,
 }
@@ -116,6 +117,7 @@ impl<'a> DestinationView<'a> {
             timeout_seconds: destination.timeout_seconds,
             strict: StrictView::of(destination.strict),
             sign: destination.sign,
+            resign: destination.resign,
             forward_credentials: destination.forward_credentials,
             rate_per_second: destination.rate_per_second,
         }
@@ -284,7 +286,7 @@ mod tests {
     use crate::{
         ids::{DestinationId, WebhookId},
         time::Timestamp,
-        webhook::Destination,
+        webhook::{Destination, Resign},
     };
 
     fn destination(number: u8, url: &str) -> Destination {
@@ -296,6 +298,7 @@ mod tests {
             strict: Strict::Auto,
             sign: true,
             forward_credentials: number == 0,
+            resign: Resign::default(),
             rate_per_second: 20,
         }
     }
@@ -338,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_webhook_is_shown_as_the_contract_says() {
-        let expected = r#"{"id":"wh_00000000000000000000000000","name":"Webhook đơn hàng","provider":"bank","settings":{},"ingest_url":"https://hooks.example.com/in/wh_00000000000000000000000000","webhook_url":"https://shop.example/hook","destinations":[{"id":"dst_0000000000000","url":"https://shop.example/hook","headers":{},"timeout_seconds":5,"strict":"auto","sign":true,"forward_credentials":true,"rate_per_second":20}],"is_active":true,"is_paused":false,"secret":"***5678","signing_secret":"***mnop","type":"ALL","accounts":[],"allow_events":["*"],"headers":{"x-from":"tram"},"retry":{"schedule":"fibonacci"},"give_up_after_hours":72,"retention_days":30,"dedupe_days":400,"alert_url":null,"alert_after_minutes":15,"shards":1,"warnings":["careful"],"created_at":"2025-11-20T10:00:00.000Z","updated_at":"2025-11-20T10:00:01.500Z"}"#;
+        let expected = r#"{"id":"wh_00000000000000000000000000","name":"Webhook đơn hàng","provider":"bank","settings":{},"ingest_url":"https://hooks.example.com/in/wh_00000000000000000000000000","webhook_url":"https://shop.example/hook","destinations":[{"id":"dst_0000000000000","url":"https://shop.example/hook","headers":{},"timeout_seconds":5,"strict":"auto","sign":true,"resign":"stale","forward_credentials":true,"rate_per_second":20}],"is_active":true,"is_paused":false,"secret":"***5678","signing_secret":"***mnop","type":"ALL","accounts":[],"allow_events":["*"],"headers":{"x-from":"tram"},"retry":{"schedule":"fibonacci"},"give_up_after_hours":72,"retention_days":30,"dedupe_days":400,"alert_url":null,"alert_after_minutes":15,"shards":1,"warnings":["careful"],"created_at":"2025-11-20T10:00:00.000Z","updated_at":"2025-11-20T10:00:01.500Z"}"#;
         let warnings = ["careful".to_owned()];
         for base in ["https://hooks.example.com", "https://hooks.example.com/"] {
             let sample = sample();

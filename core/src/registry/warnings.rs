@@ -3,6 +3,7 @@
 
 use super::input::is_short;
 use crate::{
+    inbound::Inbound,
     providers::{self, Provider, SecretFrom},
     webhook::Webhook,
 };
@@ -94,7 +95,7 @@ fn of_the_provider(webhook: &Webhook, provider: &dyn Provider, warnings: &mut Ve
         );
     }
     let time = settings.timestamp_header.as_deref();
-    if time.is_some_and(|time| !provider.proves_header(settings, time)) {
+    if time.is_some_and(|time| !provider.proves_header(settings, &Inbound::default(), time)) {
         warnings.push(
             "settings.timestamp_header is not signed: a captured request could be sent again under a new time."
                 .to_owned(),

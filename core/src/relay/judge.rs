@@ -215,6 +215,7 @@ mod tests {
             strict,
             sign: true,
             forward_credentials: true,
+            resign: crate::webhook::Resign::default(),
             rate_per_second: 20,
         }
     }

@@ -10,7 +10,7 @@ mod request;
 
 pub(crate) use judge::{NOT_SENT, TIMED_OUT};
 pub use judge::{judge, says_success};
-pub(crate) use request::sign;
+pub(crate) use request::{Message, sign};
 pub use request::{Outgoing, outgoing};
 
 /// How much of an answer is kept, in bytes.

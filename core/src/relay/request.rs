@@ -5,6 +5,7 @@
 //! the destination's own, the webhook's own, the station's, the provider's.
 
 mod dropped;
+mod proof;
 
 use super::{KEPT_OF_ANSWER, READ_OF_SUCCESS, timeout_seconds};
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     webhook::{Destination, Strict, Webhook},
 };
 use dropped::is_dropped;
+use proof::Proof;
 use std::{collections::BTreeMap, time::Duration};
 
 /// A request as the edge is to send it: redirects not followed, nothing added.
@@ -39,13 +41,16 @@ pub struct Outgoing<'a> {
     pub read_limit: usize,
 }
 
+/// The fields of the Standard Webhooks specification.
+const SIGNED_FIELDS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+
 /// The request of `job`.
 ///
 /// `credential_headers` are the provider's, in lower case; the field that
 /// `settings.header` names is one of them without being listed. `version` is the
 /// station's own. With `sign: false` nothing inbound is replaced: `webhook-*` and
 /// `user-agent` stay as the provider sent them, and only `x-tram-*` are the
-/// station's.
+/// station's. Whether the provider's proof is made anew, is the destination's `resign`.
 ///
 /// # Errors
 /// Why nothing may be sent: the URL is none that events may be relayed to, or the
@@ -66,18 +71,15 @@ pub fn outgoing<'a>(
     // `fetch` refuses a body on these two.
     let body = (method != "GET" && method != "HEAD").then_some(event.body.as_slice());
 
-    let mut headers = passed_on(
-        webhook,
-        destination,
-        &event.envelope.headers,
-        credential_headers,
-    );
+    let proof = proof::of(webhook, destination, event, body.unwrap_or_default(), now);
+    let mut headers = passed_on(webhook, destination, &proof, credential_headers);
     add_own(&mut headers, webhook, destination, job, version);
     if destination.sign {
+        let message = proof.message(&event.id.to_string(), now);
         sign(
             &mut headers,
             webhook,
-            &event.id.to_string(),
+            &message,
             body.unwrap_or_default(),
             now,
         )?;
@@ -104,9 +106,10 @@ pub fn outgoing<'a>(
 fn passed_on(
     webhook: &Webhook,
     destination: &Destination,
-    original: &Headers,
+    proof: &Proof<'_>,
     credential_headers: &[&str],
 ) -> Vec<(String, String)> {
+    let original = proof.headers.as_ref();
     let with_credentials = destination.forward_credentials;
     let is_credential = |name: &str| {
         credential_headers.contains(&name)
@@ -133,7 +136,12 @@ fn passed_on(
         {
             continue;
         }
-        let name = if destination.sign && name.starts_with("webhook-") {
+        let is_replaced = destination.sign && SIGNED_FIELDS.contains(&name.as_str());
+        if is_replaced && proof.is_standard() {
+            // Signed beside: see `proof`.
+            continue;
+        }
+        let name = if is_replaced {
             format!("x-tram-original-{name}")
         } else {
             name
@@ -152,6 +160,7 @@ fn add_own(
     version: &str,
 ) {
     let hops = hops_of(&job.event.envelope.headers).saturating_add(1);
+    set(headers, "x-tram-event-id", job.event.id.to_string());
     set(headers, "x-tram-attempt", job.number.to_string());
     set(headers, "x-tram-provider", webhook.provider.clone());
     set(headers, RELAYED_BY, webhook.id.to_string());
@@ -183,32 +192,56 @@ fn hops_of(original: &Headers) -> u32 {
         .unwrap_or(0)
 }
 
-/// Signs after the Standard Webhooks specification. The id is the event's and the
-/// same for every attempt; the time is this attempt's, or an origin that checks it
-/// would refuse a late one.
+/// What is signed besides the body, and what is signed of it already.
+pub(crate) struct Message {
+    /// The same for every attempt.
+    pub(crate) id: String,
+    /// Unix seconds, as text.
+    pub(crate) timestamp: String,
+    /// The provider's signatures over the same, with blanks between them; empty for none.
+    pub(crate) signatures: String,
+}
+
+impl Message {
+    /// One that is signed by the station alone, at this time.
+    pub(crate) fn new(id: &str, now: Timestamp) -> Self {
+        Self {
+            id: id.to_owned(),
+            timestamp: now.seconds().to_string(),
+            signatures: String::new(),
+        }
+    }
+}
+
+/// Signs after the Standard Webhooks specification, with the webhook's signing secret
+/// and with those that were rotated and are in their grace time.
 pub(crate) fn sign(
     headers: &mut Vec<(String, String)>,
     webhook: &Webhook,
-    id: &str,
+    message: &Message,
     body: &[u8],
     now: Timestamp,
 ) -> Result<(), String> {
-    let seconds = now.seconds();
-    let mut signature = standard_webhooks_signature(&webhook.signing_secret, id, seconds, body)
-        .ok_or_else(|| {
-            "the webhook's signing secret cannot be used: rotate it to get a new one".to_owned()
-        })?;
-    for previous in webhook.previous_signing_secrets() {
-        if previous.until > now
-            && let Some(beside) = standard_webhooks_signature(&previous.secret, id, seconds, body)
-        {
+    let (id, timestamp) = (&message.id, &message.timestamp);
+    let signed = |secret| standard_webhooks_signature(secret, id, timestamp, body);
+    let own = signed(&webhook.signing_secret).ok_or_else(|| {
+        "the webhook's signing secret cannot be used: rotate it to get a new one".to_owned()
+    })?;
+    let previous = webhook
+        .previous_signing_secrets()
+        .filter(|previous| previous.until > now)
+        .filter_map(|previous| signed(&previous.secret));
+    let mut signature = message.signatures.clone();
+    for one in std::iter::once(own).chain(previous) {
+        if !signature.is_empty() {
             signature.push(' ');
-            signature.push_str(&beside);
         }
+        signature.push_str(&one);
     }
-    set(headers, "webhook-id", id.to_owned());
-    set(headers, "webhook-timestamp", seconds.to_string());
-    set(headers, "webhook-signature", signature);
+    let [id_field, timestamp_field, signature_field] = SIGNED_FIELDS;
+    set(headers, id_field, id.clone());
+    set(headers, timestamp_field, timestamp.clone());
+    set(headers, signature_field, signature);
     Ok(())
 }
 
@@ -273,5 +306,7 @@ fn with_query(url: &str, query: &str) -> String {
     url
 }
 
+#[cfg(test)]
+mod proof_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::{
     refusals::Refused,
     secret::Secret,
     time::Timestamp,
-    webhook::{Destination, DirectionFilter, Retry, Settings, Strict, Webhook},
+    webhook::{Destination, DirectionFilter, Resign, Retry, Settings, Strict, Webhook},
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ pub fn destination(n: u8) -> Destination {
         strict: Strict::Auto,
         sign: true,
         forward_credentials: n == 0,
+        resign: Resign::default(),
         rate_per_second: 20,
     }
 }
@@ -40,7 +41,7 @@ pub fn webhook(destinations: u8) -> Webhook {
         name: "Webhook đơn hàng".into(),
         provider: "casso".into(),
         settings: Settings::default(),
-        secrets: Vec::new(),
+        secrets: vec![Secret::new("secret of the provider".into())],
         has_generated_secret: false,
         destinations: (0..destinations).map(destination).collect(),
         is_active: true,

@@ -65,7 +65,7 @@ read_in_place! {
     required {
         id, url, headers, timeout_seconds, strict, sign, forward_credentials, rate_per_second,
     },
-    optional {},
+    optional { resign },
 }
 
 impl Destination {
@@ -77,6 +77,7 @@ impl Destination {
             timeout_seconds: 0,
             strict: Strict::Auto,
             sign: false,
+            resign: super::Resign::default(),
             forward_credentials: false,
             rate_per_second: 0,
         }

@@ -112,8 +112,12 @@ impl Sample {
             }
             "standard-webhooks" | "svix" => {
                 let secret = Secret::new(SECRET.into());
-                let signature =
-                    signature::standard_webhooks_signature(&secret, id, at, body.as_bytes());
+                let signature = signature::standard_webhooks_signature(
+                    &secret,
+                    id,
+                    &at.to_string(),
+                    body.as_bytes(),
+                );
                 let names = if provider == "svix" {
                     ["svix-signature", "svix-timestamp"]
                 } else {

@@ -49,7 +49,7 @@ impl World<'_> {
         self.model.configured(&truth, mask_of(&truth), self.now);
         self.excuse_now();
         match self.ask(MailboxRequest::Configure {
-            webhook: Box::new(truth.for_relaying()),
+            webhook: Box::new(truth),
             shard: 0,
         }) {
             Ok(_) => self.confirmed = true,

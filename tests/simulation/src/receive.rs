@@ -174,7 +174,7 @@ impl World<'_> {
         if reply == AcceptReply::Unconfigured {
             self.model.configured(config, mask_of(config), self.now);
             let configured = self.ask(MailboxRequest::Configure {
-                webhook: Box::new(config.for_relaying()),
+                webhook: Box::new(config.clone()),
                 shard: 0,
             });
             configured.map_err(|_| NotTaken::Unavailable)?;

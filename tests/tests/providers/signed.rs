@@ -4,7 +4,7 @@
 use crate::webhook;
 use serde_json::json;
 use tram_tests::{
-    Answer, Origin, Station, assert_signed, github_signature, now, standard_webhooks,
+    Answer, Origin, Station, assert_signed, github_signature, is_signed_by, now, standard_webhooks,
 };
 
 #[test]
@@ -109,14 +109,12 @@ fn standard_webhooks_the_signed_id_names_the_message() {
 
     let request = station.relayed(&origin, &ids[0]);
     assert_eq!(request.text(), body);
-    assert_eq!(assert_signed(&request, &webhook.signing_secret), ids[0]);
-    let original = |name: &str| {
-        let name = format!("x-tram-original-webhook-{name}");
-        request.header(&name).map(str::to_owned)
-    };
-    assert_eq!(original("id").as_deref(), Some("msg_1"));
-    assert_eq!(original("timestamp"), Some(at.to_string()));
-    assert!(original("signature").is_some());
+    // Its own message, with its signatures and the station's.
+    assert_eq!(assert_signed(&request, &webhook.signing_secret), "msg_1");
+    assert!(is_signed_by(&request, &webhook.secret));
+    let field = |name: &str| request.header(name).unwrap().to_owned();
+    assert_eq!(field("webhook-timestamp"), at.to_string());
+    assert!(field("webhook-signature").starts_with("v1a,AAAA v1,AAAA v1,"));
     let event = station.event(&ids[0]);
     assert_eq!(event["event"], "invoice.paid");
     assert_eq!(event["object_id"], "in_1");

@@ -1,6 +1,7 @@
 //! When the object is woken.
 
 use super::*;
+use crate::messages::{MailboxReply, MailboxRequest};
 
 #[test]
 fn a_new_event_is_woken_for_at_once_and_a_second_sets_nothing() {
@@ -269,16 +270,66 @@ fn another_webhook_s_or_shard_s_messages_are_refused() {
 }
 
 #[test]
-fn the_provider_s_secrets_are_not_stored() {
+fn a_configuration_of_yesterday_is_completed_at_the_same_version() {
     let mut rig = Rig::new(1);
-    rig.change(|webhook| {
-        webhook.secrets = vec![crate::secret::Secret::new("of the provider".into())];
-    });
-    let stored = rig
-        .db
-        .run("SELECT value FROM meta WHERE name = 'config'", &[])
+    let waits = rig.take("1");
+    let stored = |rig: &Rig| {
+        let rows = rig
+            .db
+            .run("SELECT value FROM meta WHERE name = 'config'", &[]);
+        let json = rows.unwrap()[0].text(0).unwrap().to_owned();
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["secrets"].clone()
+    };
+    assert_eq!(stored(&rig), serde_json::json!(["secret of the provider"]));
+    // Yesterday's Mailbox kept none.
+    rig.db
+        .run(
+            "UPDATE meta SET value = json_set(value, '$.secrets', json('[]')) WHERE name = 'config'",
+            &[],
+        )
         .unwrap();
-    assert!(!stored[0].text(0).unwrap().contains("of the provider"));
+    rig.reopen();
+    let unconfigured = |rig: &mut Rig| {
+        let request = accept(vec![event("2", b"{}")]);
+        let accepted = rig.mailbox.accept(&rig.db, &request, START).unwrap();
+        let resend = MailboxRequest::Resend {
+            sequence: waits.sequence,
+            destination: None,
+        };
+        let is = |reply: MailboxReply| matches!(reply, MailboxReply::Unconfigured);
+        [
+            accepted.reply == AcceptReply::Unconfigured,
+            is(rig
+                .mailbox
+                .handle(&rig.db, MailboxRequest::Visit, START)
+                .unwrap()),
+            is(rig.mailbox.handle(&rig.db, resend, START).unwrap()),
+        ]
+    };
+    assert_eq!(unconfigured(&mut rig), [true; 3]);
+    // What waits goes on meanwhile; and who has none to tell changes nothing.
+    assert_eq!(rig.run(500), 1);
+    let mut same = webhook(1);
+    same.secrets.clear();
+    rig.mailbox.configure(&rig.db, &same, 0, START).unwrap();
+    assert_eq!(unconfigured(&mut rig), [true; 3]);
+    rig.mailbox
+        .configure(&rig.db, &webhook(1), 0, START)
+        .unwrap();
+    assert_eq!(unconfigured(&mut rig), [false; 3]);
+    rig.reopen();
+    assert_eq!(unconfigured(&mut rig), [false; 3]);
+    assert_eq!(stored(&rig), serde_json::json!(["secret of the provider"]));
+}
+
+#[test]
+fn of_a_webhook_that_is_deleted_no_secret_rests() {
+    let mut rig = Rig::new(1);
+    rig.take("1");
+    rig.mailbox.retire(&rig.db, webhook(1).id, 1).unwrap();
+    assert_eq!(rig.mailbox.config(), None);
+    let rows = rig.db.run("SELECT value FROM meta", &[]).unwrap();
+    assert!(rows.iter().all(|row| row.text(0).is_err()), "{rows:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
     destination_url::{self, Station},
     ids::DestinationId,
     secret::{Entropy, EntropyExhausted},
-    webhook::{AUTO, Destination, Strict},
+    webhook::{AUTO, Destination, Resign, Strict},
 };
 use std::collections::BTreeMap;
 
@@ -16,13 +16,16 @@ const MAX_DESTINATIONS: usize = 10;
 const MAX_TIMEOUT_SECONDS: u32 = 30;
 const MAX_RATE: u32 = 10_000;
 
-const KNOWN: [&str; 8] = [
+const RESIGN: [(&str, Resign); 2] = [("stale", Resign::Stale), ("never", Resign::Never)];
+
+const KNOWN: [&str; 9] = [
     "id",
     "url",
     "headers",
     "timeout_seconds",
     "strict",
     "sign",
+    "resign",
     "forward_credentials",
     "rate_per_second",
 ];
@@ -99,6 +102,7 @@ fn fresh(is_first: bool, entropy: &mut Entropy) -> Result<Destination, EntropyEx
         strict: Strict::default(),
         sign: true,
         forward_credentials: is_first,
+        resign: Resign::default(),
         rate_per_second: 20,
     })
 }
@@ -246,6 +250,12 @@ fn options(entry: &Object<'_>, destination: &mut Destination, mistakes: &mut Mis
     }
     if let Some(strict) = entry.get("strict").and_then(|node| strict(node, mistakes)) {
         destination.strict = strict;
+    }
+    if let Some(resign) = entry
+        .get("resign")
+        .and_then(|node| node.choice(&RESIGN, mistakes))
+    {
+        destination.resign = resign;
     }
     let mut boolean = |name: &str, target: &mut bool| {
         if let Some(value) = entry.get(name).and_then(|node| node.boolean(mistakes)) {

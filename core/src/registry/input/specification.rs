@@ -101,6 +101,11 @@ fn every_field_takes_its_own_kind_of_value_alone() {
             "/destinations/0/sign: must be true or false",
         ),
         (
+            r#""destinations":[{"url":"https://a.example/","resign":$}]"#,
+            "text",
+            "/destinations/0/resign: must be one of stale, never",
+        ),
+        (
             r#""destinations":[{"url":"https://a.example/","forward_credentials":$}]"#,
             "boolean",
             "/destinations/0/forward_credentials: must be true or false",

@@ -138,6 +138,7 @@ fn the_least_takes_every_default() {
         strict: Strict::Auto,
         sign: true,
         forward_credentials: true,
+        resign: crate::webhook::Resign::default(),
         rate_per_second: 20,
     };
     assert_eq!(webhook.destinations, [expected]);
