@@ -202,7 +202,11 @@ mod tests {
         let now = Timestamp::from_seconds(1_000_000);
         let secret = Secret::new(RIGHT.into());
         let sender = find(provider).unwrap();
-        sender.sample(&mut inbound, &secret, &webhook.settings, now);
+        sender.sample(&mut inbound, &secret, &webhook.settings);
+        let proof = sender.sign((&inbound).into(), &secret, &webhook.settings, now);
+        for (name, value) in proof.iter().flat_map(crate::headers::Headers::iter) {
+            inbound.headers.set(name, value);
+        }
         let (before, after) = (
             r#"{"data":{"note":""#,
             format!(r#""}},"signature":"{}"}}"#, "0".repeat(64)),

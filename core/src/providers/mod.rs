@@ -200,7 +200,7 @@ pub trait Provider: Sync {
     ) -> Result<(), Refusal>;
 
     /// Which of `secrets`, none of them empty, proves that the provider sent `inbound`.
-    /// Called by [`authenticate`] alone, which is the only way to an [`Authentic`]. For
+    /// The only way to an [`Authentic`] is by [`authenticate`]. For
     /// providers where much has to be made of the body, once for all secrets.
     ///
     /// # Errors
