@@ -103,7 +103,7 @@ fn of_the_provider(webhook: &Webhook, provider: &dyn Provider, warnings: &mut Ve
     }
     if about.id == "custom" && settings.event_id.is_none() {
         warnings.push(
-            "settings.event_id is not set: events are told apart by their bytes alone, so one that is sent again with another \
+            "settings.event_id is not set: events are told apart by method, query and bytes alone, so one that is sent again with another \
              time or counter in it is relayed again, and two events that say the same are one. Name where the id stands: \
              header:X-Id or a JSON pointer such as /data/id."
                 .to_owned(),
