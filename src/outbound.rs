@@ -31,11 +31,27 @@ pub(crate) enum Attempted {
     OutOfRequests,
 }
 
-/// Makes one attempt of `job`.
+/// Makes one attempt of `job`, and one more at once where it finds its kept connection
+/// closed.
 pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> Attempted {
+    let broken = match once(webhook, job, station).await {
+        (Attempted::Judged(broken), true) => broken,
+        (attempted, _) => return attempted,
+    };
+    match once(webhook, &job.again(), station).await.0 {
+        Attempted::Judged(mut verdict) => {
+            verdict.broken_before = Some(broken.attempt);
+            Attempted::Judged(verdict)
+        }
+        Attempted::Gone | Attempted::OutOfRequests => Attempted::Judged(broken),
+    }
+}
+
+/// One request; and whether it found its kept connection closed.
+async fn once(webhook: &Webhook, job: &Job, station: &Station) -> (Attempted, bool) {
     let of_job = |known: &&Destination| known.id == job.destination;
     let Some(destination) = webhook.destinations.iter().find(of_job) else {
-        return Attempted::Gone;
+        return (Attempted::Gone, false);
     };
     let credentials: Vec<&str> = providers::all_credential_headers().collect();
     let started_at = clock::now();
@@ -54,7 +70,7 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         Err(why) => Err(Failure::Forbidden(why.clone())),
     };
     if matches!(&result, Err(failure) if failure.is_out_of_requests()) {
-        return Attempted::OutOfRequests;
+        return (Attempted::OutOfRequests, false);
     }
     let ended_at = clock::now();
     let duration_ms = u64::try_from(ended_at.since(started_at).as_millis()).unwrap_or(u64::MAX);
@@ -63,6 +79,7 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         duration_ms,
         result,
     };
+    let found_closed = relay::found_connection_closed(job, &response);
     let mut verdict = relay::judge(destination, job.number, response, ended_at);
     if let Ok(outgoing) = &outgoing {
         mask_echoes(
@@ -77,7 +94,7 @@ pub(crate) async fn attempt(webhook: &Webhook, job: &Job, station: &Station) -> 
         destination.id,
         &verdict.attempt,
     ));
-    Attempted::Judged(verdict)
+    (Attempted::Judged(verdict), found_closed)
 }
 
 /// What came of an alert.

@@ -47,6 +47,21 @@ pub struct Job {
     pub destination: DestinationId,
     /// 1 for the first attempt of this delivery.
     pub number: u32,
+    /// The destination has answered lately, so that a connection to it may have been
+    /// kept: the attempt may find it closed.
+    pub connection_may_be_kept: bool,
+}
+
+impl Job {
+    /// The attempt that follows at once on one that found its kept connection closed.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            number: self.number.saturating_add(1),
+            connection_may_be_kept: false,
+            ..self.clone()
+        }
+    }
 }
 
 /// What one HTTP request came to, as seen by the edge.
@@ -148,4 +163,16 @@ pub struct Verdict {
     /// The origin asked not to be tried before then (429 and 503 only; at most an
     /// hour ahead).
     pub not_before: Option<Timestamp>,
+    /// The attempt just before it, which found its kept connection closed
+    /// (`relay::found_connection_closed`).
+    pub broken_before: Option<Attempt>,
+}
+
+impl Verdict {
+    /// Whether the server has answered, and not with what says that it is down: a refusal
+    /// of this one event shows that it lives, as much as a success does.
+    #[must_use]
+    pub const fn shows_life(&self) -> bool {
+        self.attempt.status_code.is_some() && !self.server_down
+    }
 }

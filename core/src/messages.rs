@@ -324,7 +324,13 @@ pub enum MailboxRequest {
         sequence: Sequence,
         /// What `mailbox::trial::report` wrote.
         report: String,
+        /// The destinations that have shown that they live: what waits for them is
+        /// released.
+        #[serde(default)]
+        answered: Vec<DestinationId>,
     },
+    /// Probe these destinations at once, where they are down: they may be back.
+    Probe(Vec<DestinationId>),
 }
 
 /// What a Mailbox answers to a [`MailboxRequest`].

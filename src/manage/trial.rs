@@ -3,14 +3,14 @@
 
 use super::{Answer, Failed, Manager, unexpected, webhook_id};
 use crate::{
-    answers, clock, join, objects,
+    answers, clock, join, log, objects,
     outbound::{self, Attempted},
     rounds, station,
 };
 use std::rc::Rc;
 use tram_core::{
     delivery::{Job, StoredEvent},
-    ids::EventId,
+    ids::{DestinationId, EventId},
     mailbox::trial,
     messages::{
         Accept, AcceptReply, MailboxReply, MailboxRequest, RegistryReply, RegistryRequest, Taken,
@@ -20,6 +20,10 @@ use tram_core::{
     query, receive,
     webhook::Webhook,
 };
+
+/// Shards that are told of a test that was answered, beside the one that it went through:
+/// what is left of 50 requests, the least that a plan allows, with some destinations.
+const SHARDS_TOLD: usize = 32;
 
 impl Manager<'_> {
     pub(super) async fn try_out(&mut self, id: &str) -> Answer {
@@ -50,6 +54,7 @@ impl Manager<'_> {
                     event: Rc::clone(&stored),
                     destination: destination.id,
                     number: 1,
+                    connection_may_be_kept: false,
                 };
                 let (webhook, station) = (&webhook, &station);
                 async move {
@@ -62,14 +67,23 @@ impl Manager<'_> {
             });
             outcomes.extend(join::all(attempts).await.into_iter().flatten());
         }
+        let answered: Vec<DestinationId> = outcomes
+            .iter()
+            .filter(|(_, verdict)| verdict.shows_life())
+            .map(|(destination, _)| *destination)
+            .collect();
         let report = trial::report(outcomes)
             .map_err(|_| Problem::try_again("What came of the attempts could not be written."))?;
         let request = MailboxRequest::EndTrial {
             sequence: event.sequence,
             report,
+            answered: answered.clone(),
         };
         match objects::mailbox(self.env, &webhook.id, event.shard, &request).await? {
-            MailboxReply::Event(trial) => Ok(answers::json_text(200, trial)),
+            MailboxReply::Event(trial) => {
+                self.tell_other_shards(&webhook, event.shard, &answered);
+                Ok(answers::json_text(200, trial))
+            }
             MailboxReply::NotFound => Err(Problem::event_not_found().into()),
             other => Err(unexpected(other)),
         }
@@ -79,6 +93,25 @@ impl Manager<'_> {
         match self.ask(&request).await? {
             RegistryReply::Webhook { webhook, .. } => Ok(webhook),
             other => Err(unexpected(other)),
+        }
+    }
+
+    /// Each shard judges for itself whether a destination is down: those that the sample
+    /// did not go through probe it at once. Beside the answer, and no more of them than a
+    /// request may ask; the others come to it within a probe's time.
+    fn tell_other_shards(&self, webhook: &Webhook, told: u8, answered: &[DestinationId]) {
+        if answered.is_empty() {
+            return;
+        }
+        let others = (0..webhook.shards).filter(|shard| *shard != told);
+        for shard in others.take(SHARDS_TOLD) {
+            let (env, id) = (self.env.clone(), webhook.id);
+            let request = MailboxRequest::Probe(answered.to_vec());
+            join::aside(self.context, async move {
+                if let Err(error) = objects::mailbox(&env, &id, shard, &request).await {
+                    log::trouble(format_args!("a shard was not told of a test: {error}"));
+                }
+            });
         }
     }
 

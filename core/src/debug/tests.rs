@@ -209,6 +209,7 @@ fn requests_and_events_on_their_way_show_none() {
         }),
         destination: webhook.destinations[0].id,
         number: 1,
+        connection_may_be_kept: false,
     };
     check(&job);
     let destination = &webhook.destinations[0];

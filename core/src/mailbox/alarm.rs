@@ -5,7 +5,7 @@
 //! end of the run corrects). It is set strictly in the future. A wake that finds
 //! nothing to do does nothing.
 
-use super::{MailboxError, Source, fresh::FirstAttempts, health::Health, waiting};
+use super::{MailboxError, Source, fresh::FirstAttempts, waiting};
 use crate::{
     database::Database,
     ids::{DestinationId, Sequence},
@@ -183,9 +183,8 @@ impl super::Mailbox {
         let Some(first) = left.next() else {
             return Ok(None);
         };
-        // Down: any may be the next probe. Back: all go, whenever they are due.
-        let release = self.health.get(&destination).and_then(Health::released_to);
-        let any = self.is_down(destination) || release.is_some();
+        let health = self.health.get(&destination);
+        let any = health.is_some_and(|health| health.sends_before_due(now));
         Ok(Some(if any { first.due.min(now) } else { first.due }))
     }
 

@@ -34,6 +34,16 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// What was known of it.
+    pub(super) const fn new(kind: Kind, at: Option<Timestamp>, count: u32, event: i64) -> Self {
+        Self {
+            kind,
+            at,
+            count,
+            event,
+        }
+    }
+
     /// When it may go out; `None` when there is nothing to tell.
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
         // A clock that went back must not silence it.

@@ -1,14 +1,16 @@
 //! Which delivery of a destination is attempted next.
 //!
 //! A destination that is well: the oldest due, a new event being due when it came.
-//! One that is down: the next in turn of all that waits, due or not, one at a time.
+//! One that is down: a probe, one at a time: what the operator asks for, else the newest
+//! event that was never tried, else the next in turn of all that waits, due or not.
 //! One that has come back: what has waited, oldest first, due or not, and new events
 //! in line behind, at the destination's rate.
 
 use super::{
     Mailbox, MailboxError, Source,
     deliveries::{Deliveries, State},
-    health::{self, Health, Stretch},
+    health::{self, Health, NEVER, Stretch},
+    sql,
     waiting::{self, Waiting},
 };
 use crate::{
@@ -25,6 +27,10 @@ const SCANS: u32 = 8;
 /// How often a lease reads on where nothing of what it read goes out, because it is
 /// given up.
 const REFILLS: u32 = 50;
+/// Among so many of the newest events one is looked for that was never tried, and so
+/// many that may be such are read.
+const NEWEST: usize = 1_000;
+const UNTRIED: usize = 32;
 
 /// What one lease has read, so as not to read it twice.
 pub(super) struct Found {
@@ -64,9 +70,22 @@ pub(super) struct Candidate {
     pub(super) waiting: Option<Waiting>,
     /// It goes because its destination has come back.
     released: bool,
+    /// It goes as a probe whose turn it is.
+    in_turn: bool,
 }
 
 impl Candidate {
+    const fn new(destination: DestinationId, event: Sequence, waiting: Option<Waiting>) -> Self {
+        Self {
+            destination,
+            due: event.at(),
+            event,
+            waiting,
+            released: false,
+            in_turn: false,
+        }
+    }
+
     /// Where it goes back to when it is not finished.
     pub(super) const fn source(&self) -> Source {
         match self.waiting {
@@ -109,16 +128,21 @@ impl Mailbox {
         let reserved = idle.min(all.div_euclid(2));
         let mut best: Option<(usize, Candidate)> = None;
         for (id, count) in out {
-            if count > 0 && (free <= reserved || self.is_down(id)) {
+            let health = self.health.get(&id);
+            let may_begin = health.is_none_or(|health| health.may_begin_beside(count, now));
+            if (count > 0 && free <= reserved) || !may_begin {
                 continue;
             }
             if self.earliest(id, now, now) > now {
                 continue;
             }
-            let candidate = if self.is_down(id) {
-                self.next_in_turn(db, id, now, found)?
-            } else {
-                self.oldest(db, id, now, found)?
+            let probes_only = health.is_some_and(|health| health.takes_probes_only(now));
+            let candidate = match self.asked_for(db, id)? {
+                Some(candidate) => Some(candidate),
+                // What let it go was a wish that nothing is left of.
+                None if self.earliest(id, now, now) > now => None,
+                None if probes_only => self.probe(db, id, now, found)?,
+                None => self.oldest(db, id, now, found)?,
             };
             let Some(candidate) = candidate else {
                 continue;
@@ -148,7 +172,7 @@ impl Mailbox {
             Some(_) => {
                 found.taken = true;
                 let emptied = found.waiting.get_mut(&destination).is_some_and(|rows| {
-                    rows.pop_front();
+                    rows.retain(|row| row.event != candidate.event);
                     rows.is_empty()
                 });
                 if emptied && goes_out.is_none() && found.refills > 0 {
@@ -159,9 +183,14 @@ impl Mailbox {
         }
         if let Some(health) = self.health.get_mut(&destination) {
             match goes_out {
-                Some(_) if health.is_down() => health.probed(candidate.event, now),
-                Some(interval) if health.is_paced() => health.paced(interval, now),
-                _ => {}
+                Some(interval) => {
+                    health.begins(candidate.event, candidate.in_turn, now);
+                    if health.is_paced() {
+                        health.paced(interval, now);
+                    }
+                }
+                None if health.asked_for() == Some(candidate.event) => health.forget_asked_for(),
+                None => {}
             }
             if candidate.released {
                 health.advance(candidate.event);
@@ -187,13 +216,7 @@ impl Mailbox {
             (Some(fresh), Some(waiting)) if (waiting.due, waiting.event) < (fresh.at(), fresh) => {
                 Some(waiting)
             }
-            (Some(fresh), _) => Some(Candidate {
-                destination,
-                due: fresh.at(),
-                event: fresh,
-                waiting: None,
-                released: false,
-            }),
+            (Some(fresh), _) => Some(Candidate::new(destination, fresh, None)),
             (None, waiting) => waiting,
         };
         let nothing_left = !found.taken && self.first_attempts.is_caught_up(self.last);
@@ -269,11 +292,8 @@ impl Mailbox {
             .into_iter()
             .filter(|row| row.due <= now && self.may_be_leased(row.event, destination))
             .map(|row| Candidate {
-                destination,
                 due: row.due,
-                event: row.event,
-                waiting: Some(row),
-                released: false,
+                ..Candidate::new(destination, row.event, Some(row))
             })
             .collect())
     }
@@ -335,19 +355,98 @@ impl Mailbox {
         Ok(waiting::stretch(db, destination, stretch, limit)?
             .into_iter()
             .filter(|row| self.may_be_leased(row.event, destination))
+            // Older than anything that has become due since.
             .map(|row| Candidate {
-                destination,
-                // Older than anything that has become due since.
-                due: row.event.at(),
-                event: row.event,
-                waiting: Some(row),
                 released: true,
+                ..Candidate::new(destination, row.event, Some(row))
             })
             .collect())
     }
 
-    /// Of all that waits for a destination that is down, the one after the last that
-    /// was probed.
+    /// What the operator wants sent to a destination now, whatever else waits.
+    fn asked_for(
+        &mut self,
+        db: &impl Database,
+        destination: DestinationId,
+    ) -> Result<Option<Candidate>, MailboxError> {
+        let health = self.health.get(&destination);
+        let Some(event) = health.and_then(Health::asked_for) else {
+            return Ok(None);
+        };
+        if self.may_be_leased(event, destination) {
+            let waiting = waiting::load(db, destination, event)?.map(|(row, _)| row);
+            let fresh = |deliveries: Deliveries| {
+                let record = deliveries.get(destination);
+                record.is_some_and(|record| record.state == State::Fresh)
+            };
+            if waiting.is_some() || Deliveries::load(db, event)?.is_some_and(fresh) {
+                return Ok(Some(Candidate::new(destination, event, waiting)));
+            }
+        }
+        // It is out already, or has ended.
+        if let Some(health) = self.health.get_mut(&destination) {
+            health.forget_asked_for();
+        }
+        Ok(None)
+    }
+
+    /// What shows best whether a destination lives: an event that was never tried, since
+    /// what was tried may be what it cannot take, and the newest, since what is old may
+    /// be too old for it.
+    fn probe(
+        &mut self,
+        db: &impl Database,
+        destination: DestinationId,
+        now: Timestamp,
+        found: &mut Found,
+    ) -> Result<Option<Candidate>, MailboxError> {
+        let fresh = self.newest_fresh(db, destination)?;
+        let limit = self.not_to_be_leased(destination).saturating_add(1);
+        // Those for which there was no room among the first attempts.
+        let parked = waiting::newest_untried(db, destination, NEWEST, limit)?
+            .into_iter()
+            .find(|row| self.may_be_leased(row.event, destination))
+            .map(|row| Candidate::new(destination, row.event, Some(row)));
+        let newest = [fresh, parked].into_iter().flatten();
+        match newest.max_by_key(|candidate| candidate.event) {
+            Some(candidate) => Ok(Some(candidate)),
+            None => self.next_in_turn(db, destination, now, found),
+        }
+    }
+
+    /// The newest event whose first attempt at a destination is still to be made, found
+    /// among the newest of all.
+    fn newest_fresh(
+        &self,
+        db: &impl Database,
+        destination: DestinationId,
+    ) -> Result<Option<Candidate>, MailboxError> {
+        let rows = db.run(
+            "SELECT seq, deliveries FROM
+                 (SELECT seq, fresh, deliveries FROM events WHERE seq >= ? ORDER BY seq DESC LIMIT ?)
+             WHERE fresh = 1 LIMIT ?",
+            &[
+                sql::sequence(self.first_attempts.not_before()),
+                sql::size(NEWEST),
+                sql::size(UNTRIED),
+            ],
+        )?;
+        for row in &rows {
+            let event = sql::read_sequence(row, 0)?;
+            // What cannot be read is set aside where it is met in its turn.
+            let deliveries = sql::read_json(row, 1, "an event's deliveries");
+            let deliveries: Deliveries = deliveries.unwrap_or_default();
+            let record = deliveries.get(destination);
+            let is_fresh = record.is_some_and(|record| record.state == State::Fresh);
+            if is_fresh && self.may_be_leased(event, destination) {
+                return Ok(Some(Candidate::new(destination, event, None)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Of all that waits for a destination, the one after the last that was probed in
+    /// its turn.
     fn next_in_turn(
         &mut self,
         db: &impl Database,
@@ -365,25 +464,23 @@ impl Mailbox {
             let all = Stretch {
                 after,
                 upto: self.last,
+                tried_before: NEVER,
             };
             let waiting = self.rows_of(db, destination, all, 1)?.pop_front();
             let fresh = self.first_attempts.next_after(destination, after);
             let fresh = fresh
                 .filter(|fresh| waiting.is_none_or(|waiting| *fresh < waiting.event))
-                .map(|event| Candidate {
-                    destination,
-                    due: event.at(),
-                    event,
-                    waiting: None,
-                    released: false,
-                });
-            // Whether it is released is for the success to say.
+                .map(|event| Candidate::new(destination, event, None));
+            // Whether it is released is for the answer to say.
             let waiting = waiting.map(|waiting| Candidate {
                 released: false,
                 ..waiting
             });
             if let Some(candidate) = fresh.or(waiting) {
-                return Ok(Some(candidate));
+                return Ok(Some(Candidate {
+                    in_turn: true,
+                    ..candidate
+                }));
             }
         }
         Ok(None)
@@ -396,7 +493,16 @@ impl Mailbox {
         for (event, error) in scan.unreadable {
             self.set_aside(event, error)?;
         }
+        // One that was read before the others of its time may be out already.
+        let out = self.in_flight.iter();
+        let first_attempts = out.filter(|(_, source)| **source == Source::Event);
+        for ((event, destination), _) in first_attempts {
+            self.first_attempts.take(*event, *destination);
+        }
         for (event, destination) in scan.excess {
+            if self.in_flight.has(&(event, destination)) {
+                continue;
+            }
             // Before it is written: it may be, though that fails.
             self.waiting.insert(destination, ());
             if db.atomically(|| park(db, event, destination, now))? {
@@ -432,6 +538,7 @@ fn park(
         tries: 0,
         since: event.at(),
         made: history.made,
+        tried: Timestamp::default(),
     };
     waiting::insert(db, destination, &row, &history)?;
     // Pending as before: no figure changes.

@@ -66,6 +66,13 @@ pub(super) struct History {
 }
 
 impl History {
+    /// Adds an attempt, if there was one.
+    pub(super) fn extend(&mut self, attempt: Option<Attempt>) {
+        if let Some(attempt) = attempt {
+            self.push(attempt);
+        }
+    }
+
     /// Adds an attempt; the one that falls out of the middle is forgotten.
     pub(super) fn push(&mut self, mut attempt: Attempt) {
         self.made = self.made.saturating_add(1);
@@ -108,12 +115,21 @@ pub(super) struct Record {
     /// The attempts that are kept; in `waiting` while it waits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Attempt>,
+    /// It was delivered before it was queued again: whatever becomes of the resend,
+    /// delivered it stays.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) was_delivered: bool,
 }
 
 read_in_place! {
     Record, unknown skipped,
     required { destination, state },
-    optional { made, attempts },
+    optional { made, attempts, was_delivered },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -133,7 +149,22 @@ impl Record {
             state,
             made: 0,
             attempts: Vec::new(),
+            was_delivered: false,
         }
+    }
+
+    /// Where the delivery stands when it comes to this end.
+    pub(super) const fn ends_as(&self, end: State) -> State {
+        match end {
+            State::Failed | State::Cancelled if self.was_delivered => State::Delivered,
+            end => end,
+        }
+    }
+
+    /// It waits again, due now.
+    pub(super) fn queued_again(&mut self) {
+        self.was_delivered |= self.state == State::Delivered;
+        self.state = State::Waiting;
     }
 
     /// The attempts, as far as they stand here.
@@ -152,9 +183,10 @@ impl Record {
         }
     }
 
-    /// Ends or moves the delivery.
+    /// Ends or moves the delivery; what was delivered ends as that.
     pub(super) fn set(&mut self, state: State, history: History) {
-        self.state = state;
+        self.state = self.ends_as(state);
+        self.was_delivered &= state == State::Waiting;
         self.made = history.made;
         self.attempts = history.attempts;
     }

@@ -44,7 +44,7 @@ struct Attempted<'a> {
     event: Sequence,
     destination: DestinationId,
     verdict: Verdict,
-    /// The destination is down: schedules stand still.
+    /// The destination was down and is: schedules stand still.
     stands_still: bool,
     health: &'a Health,
 }
@@ -54,6 +54,7 @@ struct Attempted<'a> {
 fn taken_at_once(db: &impl Database, attempted: &Attempted<'_>) -> Result<bool, MailboxError> {
     let fresh = Record::new(attempted.destination, State::Fresh);
     let mut history = History::default();
+    history.extend(attempted.verdict.broken_before.clone());
     history.push(attempted.verdict.attempt.clone());
     let mut taken = fresh.clone();
     taken.set(State::Delivered, history);
@@ -93,6 +94,9 @@ impl Mailbox {
         let Some(config) = &self.config else {
             return Ok(());
         };
+        if verdict.attempt.status_code.is_some() {
+            self.answered_at.insert(destination, now);
+        }
         let before = self.health.get(&destination).cloned().unwrap_or_default();
         let mut after = before.clone();
         let held = verdict
@@ -100,20 +104,23 @@ impl Mailbox {
             .filter(|until| !verdict.taken && *until > now);
         let mut turn = None;
         if configured(config, destination) {
-            if verdict.taken {
-                turn = after.taken(self.last, now);
+            if verdict.server_down {
+                turn = after.failed(event, now);
+            } else if verdict.shows_life() {
+                turn = after.answered(event, verdict.attempt.started_at, self.last, now);
             } else {
-                turn = after.failed(event, verdict.server_down, now);
-                if let Some(until) = held {
-                    after.hold(until);
-                }
+                after.probe_ended(event);
+            }
+            if let Some(until) = held {
+                after.hold(until, now);
             }
         }
+        let taken = verdict.taken;
         let attempted = Attempted {
             event,
             destination,
             verdict,
-            stands_still: before.is_down(),
+            stands_still: before.is_down() && after.is_down(),
             health: &after,
         };
         let at_once = source == Source::Event
@@ -148,16 +155,7 @@ impl Mailbox {
                 if outcome.failed {
                     self.tell_of_end(State::Failed, destination, event);
                 }
-                match turn {
-                    Some(Turn::Down) => self.tell(Kind::DestinationDown, destination, 1, None),
-                    Some(Turn::Recovered) if self.tells() => {
-                        // The one that got through, and all that waits behind it.
-                        let waiting = self.pending_for(db, destination).unwrap_or(0);
-                        let released = waiting.saturating_add(1);
-                        self.tell(Kind::DestinationRecovered, destination, released, None);
-                    }
-                    _ => {}
-                }
+                self.tell_of_turn(db, destination, turn, u32::from(taken));
                 Ok(())
             }
             Err(error) => {
@@ -167,13 +165,33 @@ impl Mailbox {
                 health.unsure = true;
                 // What was asked for binds, written down or not.
                 if let Some(until) = held {
-                    health.hold(until);
+                    health.hold(until, now);
                 }
                 self.health.insert(destination, health);
                 self.waiting.insert(destination, ());
                 self.armed = None;
                 Err(error)
             }
+        }
+    }
+
+    /// Tells the operator what an attempt changed. `through`: how many got through that
+    /// do not wait any more.
+    pub(super) fn tell_of_turn(
+        &mut self,
+        db: &impl Database,
+        destination: DestinationId,
+        turn: Option<Turn>,
+        through: u32,
+    ) {
+        match turn {
+            Some(Turn::Down) => self.tell(Kind::DestinationDown, destination, 1, None),
+            Some(Turn::Recovered) if self.tells() => {
+                let waiting = self.pending_for(db, destination).unwrap_or(0);
+                let released = waiting.saturating_add(through);
+                self.tell(Kind::DestinationRecovered, destination, released, None);
+            }
+            _ => {}
         }
     }
 
@@ -212,9 +230,13 @@ impl Mailbox {
                 tries: 0,
                 since: event.at(),
                 made: 0,
+                tried: now,
             };
             (new, record.history())
         });
+        row.tried = now;
+        let answered = verdict.shows_life();
+        history.extend(verdict.broken_before);
         history.push(verdict.attempt);
 
         let end = row.since.plus(give_up_after(config));
@@ -225,10 +247,13 @@ impl Mailbox {
             Err(record.state)
         } else if !configured(config, destination) {
             Err(State::Cancelled)
+        } else if record.was_delivered && answered {
+            // A handler that knows the event refuses it rightly, and would again.
+            Err(State::Delivered)
         } else if now >= end {
             Err(State::Failed)
         } else if stands_still {
-            // A probe: it tells of the server, and costs the delivery nothing.
+            // A probe that told of the server alone costs the delivery nothing.
             Ok(row.due)
         } else {
             row.tries = row.tries.saturating_add(1);
@@ -256,7 +281,8 @@ impl Mailbox {
                 }
             }
             Err(state) => {
-                outcome.failed = state == State::Failed && record.state != State::Failed;
+                outcome.failed =
+                    record.ends_as(state) == State::Failed && record.state != State::Failed;
                 record.set(state, history);
                 if waited {
                     waiting::remove(db, destination, event)?;
@@ -287,6 +313,7 @@ impl Mailbox {
         state: State,
     ) -> Result<(), MailboxError> {
         let counted = self.counted;
+        let mut ends_as = state;
         let ended = db.atomically(|| -> Result<bool, MailboxError> {
             let waited = waiting::load(db, destination, event)?;
             if waited.is_some() {
@@ -302,6 +329,7 @@ impl Mailbox {
                 .filter(|record| record.state.status() == Status::Pending)
             {
                 let history = waited.map_or_else(|| record.history(), |(_, history)| history);
+                ends_as = record.ends_as(state);
                 record.set(state, history);
                 deliveries.save(db, event, before)?;
             }
@@ -317,7 +345,7 @@ impl Mailbox {
         if settled {
             self.first_attempts.settled();
         }
-        self.tell_of_end(state, destination, event);
+        self.tell_of_end(ends_as, destination, event);
         Ok(())
     }
 }

@@ -256,6 +256,9 @@ impl Mailbox {
         };
         db.atomically(|| insert(db, &job))?;
         self.jobs.line.push_back(job);
+        if kind == JobKind::Resend {
+            self.ask_for_probes(&self.configured());
+        }
         if self.jobs.line.len() == 1 {
             self.work_on_jobs(db, now)?;
         }

@@ -16,6 +16,7 @@ use crate::{
     database::Database,
     delivery::{Job, StoredEvent},
     ids::{DestinationId, EventId, Sequence, WebhookId},
+    relay::KEPT_FOR,
     time::Timestamp,
     webhook::Webhook,
 };
@@ -77,6 +78,9 @@ impl Mailbox {
         destination: DestinationId,
         source: Source,
     ) {
+        if let Some(health) = self.health.get_mut(&destination) {
+            health.probe_ended(event);
+        }
         match source {
             Source::Event => self.first_attempts.put(event, destination),
             Source::Waiting => {}
@@ -180,10 +184,12 @@ impl Mailbox {
             return Ok(None);
         };
         found.events.insert(event, Rc::clone(&stored));
+        let answered_at = self.answered_at.get(&destination);
         Ok(Some(Job {
             event: stored,
             destination,
             number,
+            connection_may_be_kept: answered_at.is_some_and(|at| now.since(*at) < KEPT_FOR),
         }))
     }
 

@@ -169,6 +169,8 @@ pub struct Mailbox {
     in_flight: Few<(Sequence, DestinationId), Source>,
     /// Destinations about whose health there is something to know.
     health: Few<DestinationId, Health>,
+    /// When each of them last answered this instance, whatever it said.
+    answered_at: Few<DestinationId, Timestamp>,
     running: bool,
     /// The alarm that is set for certain; `None` when there may be none.
     armed: Option<Timestamp>,
@@ -344,6 +346,7 @@ impl Mailbox {
             self.shard = shard_before;
             self.health = health_before;
         }
+        self.answered_at = Few::default();
         // Other times to keep things, perhaps.
         self.prune_at = None;
         self.alerts_at = None;
@@ -358,8 +361,8 @@ impl Mailbox {
     }
 
     /// What a new configuration means for the health of its destinations: what is
-    /// gone is forgotten, what was asked of the old one does not bind, and what has
-    /// gathered in a pause is not thrown at them at once.
+    /// gone is forgotten, what was asked of the old one does not bind, what is down is
+    /// probed at once, and what has gathered in a pause is not thrown at them at once.
     fn adapt_health(&mut self, webhook: &Webhook, now: Timestamp) {
         let resumed =
             !webhook.is_paused && self.config.as_ref().is_some_and(|known| known.is_paused);
@@ -370,7 +373,7 @@ impl Mailbox {
                 health.get_or_insert_default().catch_up(now);
             }
             if let Some(mut health) = health {
-                health.lift();
+                health.configured_anew();
                 self.health.insert(destination.id, health);
             }
         }
@@ -489,8 +492,14 @@ impl Mailbox {
                 self.tally(db, tally, now)?;
                 MailboxReply::Done
             }
-            MailboxRequest::EndTrial { sequence, report } => {
-                self.end_trial(db, sequence, &report)?
+            MailboxRequest::EndTrial {
+                sequence,
+                report,
+                answered,
+            } => self.end_trial(db, sequence, &report, &answered, now)?,
+            MailboxRequest::Probe(destinations) => {
+                self.ask_for_probes(&destinations);
+                MailboxReply::Done
             }
             MailboxRequest::Visit => {
                 self.count_more = true;

@@ -37,9 +37,10 @@ pub(super) fn queue(
                 tries: 0,
                 since: now,
                 made: history.made,
+                tried: Timestamp::default(),
             };
             waiting::insert(db, record.destination, &row, &history)?;
-            record.state = State::Waiting;
+            record.queued_again();
         }
     }
     Ok(())
@@ -71,10 +72,11 @@ impl Mailbox {
             let Some(chosen) = chosen else {
                 return Ok(None);
             };
-            let due = chosen.iter().map(|id| self.earliest(*id, now, now)).min();
-            let alarm = match due.filter(|_| relaying) {
-                Some(due) => self.arm(db, due, now)?,
-                None => None,
+            // It goes at once, also where its destination is down or asked for patience.
+            let alarm = if relaying && !chosen.is_empty() {
+                self.arm(db, now, now)?
+            } else {
+                None
             };
             Ok(Some((chosen, alarm)))
         });
@@ -83,6 +85,11 @@ impl Mailbox {
             Ok(Some((chosen, alarm))) => {
                 self.armed = alarm.or(self.armed);
                 let queued = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
+                for destination in &chosen {
+                    if let Some(health) = self.health.get_mut(destination) {
+                        health.ask_for(event);
+                    }
+                }
                 self.waiting.extend(chosen);
                 Ok(Some(queued))
             }
@@ -91,6 +98,15 @@ impl Mailbox {
                 self.waiting.extend(configured);
                 self.armed = None;
                 Err(error)
+            }
+        }
+    }
+
+    /// The next probe of each of these goes out at once.
+    pub(super) fn ask_for_probes(&mut self, destinations: &[DestinationId]) {
+        for destination in destinations {
+            if let Some(health) = self.health.get_mut(destination) {
+                health.ask_for_probe();
             }
         }
     }

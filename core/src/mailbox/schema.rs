@@ -87,6 +87,8 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         job TEXT NOT NULL
     ) STRICT",
     ],
+    // When a delivery was last attempted since it was queued.
+    &["ALTER TABLE waiting ADD COLUMN tried INTEGER NOT NULL DEFAULT 0"],
 ];
 
 const SCHEMA: &str = "schema";
@@ -217,7 +219,7 @@ mod tests {
         migrate(&db, FIRST).unwrap();
         insert(&db);
         migrate(&db, MIGRATIONS).unwrap();
-        assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(4)));
+        assert_eq!(meta(&db, SCHEMA).unwrap(), Some(integer(5)));
         assert_eq!(db.run("SELECT seq FROM events", &[]).unwrap().len(), 1);
         let row = |id| {
             let values = [integer(id), sql::blob(b"x")];

@@ -72,15 +72,6 @@ pub(super) fn packed<T: Serialize>(value: &T) -> Result<Value, MailboxError> {
         .map_err(|_| MailboxError::unreadable("a value that cannot be packed"))
 }
 
-/// Reads [`packed`].
-pub(super) fn read_packed<T: DeserializeOwned>(
-    row: &Row,
-    column: usize,
-    what: &'static str,
-) -> Result<T, MailboxError> {
-    messages::from_bytes(row.blob(column)?).map_err(|_| MailboxError::unreadable(what))
-}
-
 pub(super) fn read_count(row: &Row, column: usize) -> Result<u32, MailboxError> {
     u32::try_from(row.integer(column)?).map_err(|_| MailboxError::unreadable("a count"))
 }

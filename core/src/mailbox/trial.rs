@@ -3,13 +3,15 @@
 //!
 //! The event is stored first, for its id goes with the attempts, as one that has failed
 //! at every destination: nothing is tried again by itself, and one whose attempts were
-//! never reported says so. It says nothing of a destination's health; it counts as an event
-//! that came, and was delivered or failed.
+//! never reported says so. It counts as an event that came, and was delivered or failed.
+//! A destination that answers it lives, and what waits for it is released; that one fails
+//! it says nothing of its health.
 
 use super::{
     Mailbox, MailboxError,
     accept::insert,
     deliveries::{Deliveries, History, Record, State},
+    health,
     view::AttemptView,
 };
 use crate::{
@@ -50,6 +52,7 @@ struct Tried {
 pub fn report(outcomes: Vec<(DestinationId, Verdict)>) -> Result<String, MailboxError> {
     let records = outcomes.into_iter().map(|(destination, verdict)| {
         let mut history = History::default();
+        history.extend(verdict.broken_before);
         history.push(verdict.attempt);
         let state = if verdict.taken {
             State::Delivered
@@ -102,7 +105,8 @@ impl Mailbox {
     }
 
     /// Writes down what the attempts came to, and tells it. A delivery that has been
-    /// sent again in the meantime is left alone.
+    /// sent again in the meantime is left alone. `answered`: the destinations that have
+    /// shown that they live.
     ///
     /// # Errors
     /// When the database fails or the report cannot be read.
@@ -111,10 +115,13 @@ impl Mailbox {
         db: &impl Database,
         event: Sequence,
         report: &str,
+        answered: &[DestinationId],
+        now: Timestamp,
     ) -> Result<MailboxReply, MailboxError> {
         let report: Deliveries =
             own_json::read(report).map_err(|_| MailboxError::unreadable("a trial"))?;
         let counted = self.counted;
+        self.heard_of_life(db, event, &report, answered, now)?;
         let stored = db.atomically(|| -> Result<bool, MailboxError> {
             let Some(mut deliveries) = Deliveries::load(db, event)? else {
                 return Ok(false);
@@ -162,5 +169,36 @@ impl Mailbox {
         own_json::write(&trial)
             .map(MailboxReply::Event)
             .map_err(|_| MailboxError::unreadable("a trial"))
+    }
+
+    /// Destinations have answered an attempt that others made: whatever they said, what
+    /// waits for them is released. One row for each of which that is news.
+    fn heard_of_life(
+        &mut self,
+        db: &impl Database,
+        event: Sequence,
+        report: &Deliveries,
+        answered: &[DestinationId],
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        for destination in answered {
+            let attempts = report.get(*destination).map(Record::history);
+            let began = attempts.and_then(|history| Some(history.attempts.first()?.started_at));
+            let (Some(before), Some(began)) = (self.health.get(destination).cloned(), began) else {
+                continue;
+            };
+            let mut after = before.clone();
+            let turn = after.answered(event, began, self.last, now);
+            if let Err(error) = health::save(db, *destination, &before, &after) {
+                if let Some(health) = self.health.get_mut(destination) {
+                    health.unsure = true;
+                }
+                return Err(error);
+            }
+            after.unsure = false;
+            self.health.insert(*destination, after);
+            self.tell_of_turn(db, *destination, turn, 1);
+        }
+        Ok(())
     }
 }

@@ -21,6 +21,9 @@ pub(super) struct Waiting {
     pub(super) since: Timestamp,
     /// Attempts made in all.
     pub(super) made: u32,
+    /// When the last of them since it was queued was over; the beginning of time when
+    /// there was none (or none that a release before this noted).
+    pub(super) tried: Timestamp,
 }
 
 fn read(row: &Row) -> Result<Waiting, MailboxError> {
@@ -30,6 +33,7 @@ fn read(row: &Row) -> Result<Waiting, MailboxError> {
         tries: sql::read_count(row, 2)?,
         since: sql::read_timestamp(row, 3)?,
         made: sql::read_count(row, 4)?,
+        tried: sql::read_timestamp(row, 5)?,
     })
 }
 
@@ -40,7 +44,7 @@ pub(super) fn load(
     event: Sequence,
 ) -> Result<Option<(Waiting, History)>, MailboxError> {
     let rows = db.run(
-        "SELECT seq, due, tries, since, made, attempts FROM waiting
+        "SELECT seq, due, tries, since, made, tried, attempts FROM waiting
          WHERE destination = ? AND seq = ?",
         &[sql::destination(destination), sql::sequence(event)],
     )?;
@@ -50,7 +54,7 @@ pub(super) fn load(
     let waiting = read(row)?;
     let history = History {
         made: waiting.made,
-        attempts: sql::read_json(row, 5, "a delivery's attempts")?,
+        attempts: sql::read_json(row, 6, "a delivery's attempts")?,
     };
     Ok(Some((waiting, history)))
 }
@@ -62,7 +66,7 @@ pub(super) fn first(
     limit: usize,
 ) -> Result<Vec<Waiting>, MailboxError> {
     db.run(
-        "SELECT seq, due, tries, since, made FROM waiting
+        "SELECT seq, due, tries, since, made, tried FROM waiting
          WHERE destination = ? ORDER BY due, seq LIMIT ?",
         &[sql::destination(destination), sql::size(limit)],
     )?
@@ -71,8 +75,8 @@ pub(super) fn first(
     .collect()
 }
 
-/// The first `limit` of a destination after one event and up to another, by the order
-/// in which the events came.
+/// The first `limit` of a destination after one event and up to another that were not
+/// tried since some time, by the order in which the events came.
 pub(super) fn stretch(
     db: &impl Database,
     destination: DestinationId,
@@ -80,12 +84,36 @@ pub(super) fn stretch(
     limit: usize,
 ) -> Result<Vec<Waiting>, MailboxError> {
     db.run(
-        "SELECT seq, due, tries, since, made FROM waiting
-         WHERE destination = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+        "SELECT seq, due, tries, since, made, tried FROM waiting
+         WHERE destination = ? AND seq > ? AND seq <= ? AND tried < ? ORDER BY seq LIMIT ?",
         &[
             sql::destination(destination),
             sql::sequence(stretch.after),
             sql::sequence(stretch.upto),
+            sql::timestamp(stretch.tried_before),
+            sql::size(limit),
+        ],
+    )?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// The newest `limit` of a destination that were never attempted, found among its
+/// newest `among`.
+pub(super) fn newest_untried(
+    db: &impl Database,
+    destination: DestinationId,
+    among: usize,
+    limit: usize,
+) -> Result<Vec<Waiting>, MailboxError> {
+    db.run(
+        "SELECT seq, due, tries, since, made, tried FROM
+             (SELECT * FROM waiting WHERE destination = ? ORDER BY seq DESC LIMIT ?)
+         WHERE made = 0 ORDER BY seq DESC LIMIT ?",
+        &[
+            sql::destination(destination),
+            sql::size(among),
             sql::size(limit),
         ],
     )?
@@ -102,7 +130,7 @@ pub(super) fn queued_by(
     limit: usize,
 ) -> Result<Vec<Waiting>, MailboxError> {
     db.run(
-        "SELECT seq, due, tries, since, made FROM waiting
+        "SELECT seq, due, tries, since, made, tried FROM waiting
          WHERE destination = ? AND since <= ? ORDER BY seq LIMIT ?",
         &[
             sql::destination(destination),
@@ -201,8 +229,8 @@ pub(super) fn insert(
     history: &History,
 ) -> Result<(), MailboxError> {
     db.run(
-        "INSERT INTO waiting (destination, seq, due, tries, since, made, attempts)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO waiting (destination, seq, due, tries, since, made, tried, attempts)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         &[
             sql::destination(destination),
             sql::sequence(waiting.event),
@@ -210,6 +238,7 @@ pub(super) fn insert(
             sql::count(waiting.tries),
             sql::timestamp(waiting.since),
             sql::count(history.made),
+            sql::timestamp(waiting.tried),
             sql::json(&history.attempts)?,
         ],
     )?;
@@ -224,12 +253,13 @@ pub(super) fn postpone(
     history: &History,
 ) -> Result<(), MailboxError> {
     db.run(
-        "UPDATE waiting SET due = ?, tries = ?, made = ?, attempts = ?
+        "UPDATE waiting SET due = ?, tries = ?, made = ?, tried = ?, attempts = ?
          WHERE destination = ? AND seq = ?",
         &[
             sql::timestamp(waiting.due),
             sql::count(waiting.tries),
             sql::count(history.made),
+            sql::timestamp(waiting.tried),
             sql::json(&history.attempts)?,
             sql::destination(destination),
             sql::sequence(waiting.event),
@@ -246,10 +276,12 @@ pub(super) fn restart(
     now: Timestamp,
 ) -> Result<(), MailboxError> {
     db.run(
-        "UPDATE waiting SET due = ?, tries = 0, since = ? WHERE destination = ? AND seq = ?",
+        "UPDATE waiting SET due = ?, tries = 0, since = ?, tried = ?
+         WHERE destination = ? AND seq = ?",
         &[
             sql::timestamp(now),
             sql::timestamp(now),
+            sql::timestamp(Timestamp::default()),
             sql::destination(destination),
             sql::sequence(event),
         ],

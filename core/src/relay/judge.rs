@@ -74,6 +74,7 @@ pub fn judge(
         attempt,
         server_down,
         not_before,
+        broken_before: None,
     }
 }
 

@@ -6,10 +6,12 @@
 //! says of a destination (the Mailbox).
 
 mod judge;
+mod kept;
 mod request;
 
 pub(crate) use judge::{NOT_SENT, TIMED_OUT};
 pub use judge::{judge, says_success};
+pub use kept::{KEPT_FOR, found_connection_closed};
 pub(crate) use request::{Message, sign};
 pub use request::{Outgoing, outgoing};
 

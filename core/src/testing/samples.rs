@@ -141,5 +141,6 @@ pub fn verdict(job: &Job, status: u16, now: Timestamp) -> Verdict {
         taken,
         server_down: status >= 500 || status == 429,
         not_before: None,
+        broken_before: None,
     }
 }

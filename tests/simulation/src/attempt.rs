@@ -3,7 +3,7 @@
 use crate::{
     model::destination_id,
     object::{SLOTS, Trouble, UnderWay},
-    origin::{self, Mood},
+    origin::{self, About, Mood},
     plan::DESTINATIONS,
     post::body_of,
     sabotage::Sabotage,
@@ -14,6 +14,8 @@ use tram_core::{
     delivery::{Attempt, Job, Response, Verdict},
     ids::Sequence,
     relay,
+    time::Timestamp,
+    webhook::Destination,
 };
 
 impl World<'_> {
@@ -52,7 +54,7 @@ impl World<'_> {
         let number = u64::from(job.number);
         let chance = self.chance(&[self.name_number(sequence), u64::from(to), number]);
         let what = destination.map(|destination| {
-            let fate = origin::attempt(mood, &destination, chance);
+            let fate = origin::attempt(mood, &destination, self.about(&job), chance);
             (destination, fate)
         });
         let lasts = what.as_ref().map_or(Duration::ZERO, |(_, fate)| fate.lasts);
@@ -70,12 +72,21 @@ impl World<'_> {
                 began,
                 ends,
                 what,
+                broken: None,
             });
             if run.used() > SLOTS {
                 self.accuse("more than six requests are out");
             }
         }
         Ok(())
+    }
+
+    fn about(&self, job: &Job) -> About {
+        About {
+            age: self.now.since(job.event.id.sequence.at()),
+            name: self.name_number(job.event.id.sequence),
+            kept: job.connection_may_be_kept,
+        }
     }
 
     /// What tells events apart whenever they came.
@@ -102,6 +113,8 @@ impl World<'_> {
         if !self.model.events.contains_key(&sequence) {
             self.look_at_rows();
         }
+        let asked = self.asked.contains(&(sequence, to));
+        self.has_begun(sequence, to);
         let begun = self.model.begins(sequence, to, self.now);
         begun.unwrap_or_else(|wrong| self.accuse(wrong));
         if let Some(event) = self.model.events.get(&sequence)
@@ -117,7 +130,7 @@ impl World<'_> {
         if paused {
             self.accuse("an attempt while it is paused");
         }
-        if held {
+        if held && !asked {
             self.accuse(format!("destination {to} had asked to be left alone"));
         }
     }
@@ -136,6 +149,7 @@ impl World<'_> {
             taken: true,
             server_down: false,
             not_before: None,
+            broken_before: None,
         }
     }
 
@@ -177,7 +191,13 @@ impl World<'_> {
             duration_ms: u64::try_from(self.now.since(attempt.began).as_millis()).unwrap_or(0),
             result: fate.result,
         };
-        let verdict = relay::judge(&destination, job.number, response, self.now);
+        let found_closed = relay::found_connection_closed(&job, &response);
+        let mut verdict = relay::judge(&destination, job.number, response, self.now);
+        if found_closed {
+            self.once_more(&job, to, destination, verdict.attempt);
+            return Ok(());
+        }
+        verdict.broken_before = attempt.broken;
         let number = u64::from(job.number);
         let chance = self.chance(&[self.name_number(sequence), u64::from(to), number, 9]);
         // Whole 53 bits of it, as Math.random gives.
@@ -193,6 +213,7 @@ impl World<'_> {
             self.model.abandoned(sequence, to, fate.received);
             return Ok(());
         }
+        let was_down = verdict.shows_life() && self.is_down(to);
         if let Some(object) = &mut self.object {
             let config = object.core.config();
             let moment = (self.now, jitter);
@@ -201,10 +222,49 @@ impl World<'_> {
             if let Some(until) = verdict.not_before.filter(|_| !taken) {
                 let known = &mut object.holds[usize::from(to)];
                 *known = (*known).max(until);
+                object.held_at[usize::from(to)] = self.now;
+            }
+        }
+        let alive = verdict.shows_life();
+        if self.sabotage == Some(Sabotage::RefusalIsNoLife) && !taken && alive {
+            verdict.attempt.status_code = None;
+        }
+        if alive && let Some(object) = &mut self.object {
+            // At the latest when it is written down.
+            if attempt.began > object.held_at[usize::from(to)] {
+                object.holds[usize::from(to)] = Timestamp::default();
             }
         }
         self.with(|core, db, now| core.finish(db, &job, verdict, now, jitter))?;
-        self.model.written(sequence, to, taken, self.now);
+        self.model.written(sequence, to, taken);
+        if alive {
+            self.shows_life(to, attempt.began, was_down);
+        }
         Ok(())
+    }
+
+    /// The attempt found its kept connection closed, and is made once more at once.
+    fn once_more(&mut self, job: &Job, to: u8, destination: Destination, broken: Attempt) {
+        let again = job.again();
+        let number = u64::from(again.number);
+        let name = self.name_number(job.event.id.sequence);
+        let chance = self.chance(&[name, u64::from(to), number]);
+        let mood = self.moods[usize::from(to)];
+        let fate = origin::attempt(mood, &destination, self.about(&again), chance);
+        note!(
+            self,
+            "destination {to} had closed the connection: once more"
+        );
+        let (began, ends) = (self.now, self.now.plus(fate.lasts));
+        if let Some(run) = self.run() {
+            run.under_way.push(UnderWay {
+                job: again,
+                to,
+                began,
+                ends,
+                what: Some((destination, fate)),
+                broken: Some(broken),
+            });
+        }
     }
 }

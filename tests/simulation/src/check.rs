@@ -1,7 +1,7 @@
 //! What is checked after everything that happens: nothing is overdue, and whatever
 //! is pending will be woken for.
 
-use crate::{webhook::mask_of, world::World};
+use crate::{plan::DESTINATIONS, webhook::mask_of, world::World};
 use std::time::Duration;
 use tram_core::{ids::Sequence, time::Timestamp};
 
@@ -12,6 +12,7 @@ const A_MOMENT: Duration = Duration::from_millis(1_500);
 impl World<'_> {
     pub(crate) fn excuse_now(&mut self) {
         self.excused = self.excused.max(self.now);
+        self.prompt.clear();
     }
 
     /// Whether anything excuses that what is due does not begin.
@@ -48,6 +49,7 @@ impl World<'_> {
             self.model.may_be_cancelled(self.destinations());
         }
         if self.truth.is_some() {
+            self.check_prompt();
             self.check_overdue();
             self.check_alarm();
         }
@@ -57,12 +59,17 @@ impl World<'_> {
     /// The earliest moment at which an attempt must have begun.
     pub(crate) fn must_begin(&self) -> Option<(Timestamp, Sequence, u8)> {
         let mask = self.destinations();
+        let newest = (0..DESTINATIONS).filter_map(|to| {
+            let (at, id) = self.model.must_probe(to, mask)?;
+            Some((at, id, to))
+        });
         self.model
             .pending()
             .filter_map(|(id, delivery)| {
                 let at = self.model.must_begin(delivery, mask)?;
                 Some((at, id, delivery.to))
             })
+            .chain(newest)
             .min()
     }
 

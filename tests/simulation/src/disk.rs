@@ -17,6 +17,10 @@ use tram_core::{
 /// The words that let the index judge what is new.
 const JUDGED: &str = "ON CONFLICT (key) WHERE test = 0 DO NOTHING";
 
+/// The words that find the newest event that was never tried.
+const NEWEST: &str = "FROM events WHERE seq >= ? ORDER BY seq DESC";
+const OLDEST: &str = "FROM events WHERE seq >= ? ORDER BY seq";
+
 /// See the [module](self).
 pub(crate) struct Disk<'a> {
     /// What is really stored.
@@ -158,7 +162,21 @@ impl<'a> Disk<'a> {
                 return self.faulty.run(&sql.replace(JUDGED, ""), parameters);
             }
         }
+        if self.is(Sabotage::ProbeOldest) && sql.contains(NEWEST) {
+            return self.faulty.run(&sql.replace(NEWEST, OLDEST), parameters);
+        }
+        if self.is(Sabotage::DeliveredIsForgotten) && sql.starts_with("UPDATE events SET") {
+            let parameters: Vec<Value> = parameters.iter().map(forgetful).collect();
+            return self.faulty.run(sql, &parameters);
+        }
         self.faulty.run(sql, parameters)
+    }
+}
+
+fn forgetful(value: &Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(text.replace(",\"was_delivered\":true", "")),
+        other => other.clone(),
     }
 }
 

@@ -22,11 +22,13 @@ mod plan;
 mod platform;
 mod post;
 mod previous;
+mod prompt;
 mod receive;
 mod run;
 mod sabotage;
 mod settle;
 mod shorten;
+mod trial;
 mod webhook;
 mod world;
 

@@ -57,6 +57,13 @@ pub(crate) struct Delivery {
     pub(crate) removed: bool,
     /// Its schedule has been used up.
     pub(crate) used_up: bool,
+    /// Attempts ever made, and when the last was over.
+    pub(crate) made: u32,
+    pub(crate) ended_at: Timestamp,
+    /// As the newest that was never tried, it is a probe by then at the latest.
+    pub(crate) probed_by: Timestamp,
+    /// It had been delivered before it was queued again.
+    pub(crate) was_delivered: bool,
 }
 
 impl Delivery {
@@ -73,13 +80,21 @@ impl Delivery {
             out: false,
             removed: false,
             used_up: false,
+            made: 0,
+            ended_at: Timestamp::from_millis(0),
+            probed_by: NEVER,
+            was_delivered: false,
         }
     }
 
     fn restart(&mut self, now: Timestamp) {
-        let out = self.out;
-        *self = Self::new(self.to, now);
-        self.out = out;
+        *self = Self {
+            out: self.out,
+            made: self.made,
+            probed_by: self.probed_by,
+            was_delivered: self.was_delivered || self.status == Status::Delivered,
+            ..Self::new(self.to, now)
+        };
     }
 }
 
@@ -117,6 +132,7 @@ pub(crate) struct Model {
     /// When one that may have been down took something: all that waits is released.
     released: [Timestamp; DESTINATIONS as usize],
     holds: [Timestamp; DESTINATIONS as usize],
+    held_at: [Timestamp; DESTINATIONS as usize],
 }
 
 impl Model {
@@ -180,13 +196,70 @@ impl Model {
         })
     }
 
+    /// When the newest event that was never tried must have begun at the destination,
+    /// as a probe if need be.
+    pub(crate) fn must_probe(&self, to: u8, destinations: u8) -> Option<(Timestamp, Sequence)> {
+        let newest = self.pending().filter(|(_, delivery)| {
+            delivery.to == to && !delivery.out && delivery.made == 0 && has(destinations, to)
+        });
+        let (id, delivery) = newest.max_by_key(|(id, _)| *id)?;
+        let hold = self.holds[usize::from(to)];
+        (delivery.latest != NEVER && delivery.probed_by != NEVER)
+            .then_some((delivery.probed_by.max(hold), id))
+    }
+
+    /// Another probe goes first: what was never tried waits for it.
+    pub(crate) fn probed_by(&mut self, to: u8, now: Timestamp) {
+        for event in self.events.values_mut() {
+            for delivery in &mut event.deliveries {
+                if delivery.to == to && delivery.probed_by != NEVER {
+                    delivery.probed_by = delivery.probed_by.max(now.plus(PROBED_WITHIN));
+                }
+            }
+        }
+    }
+
+    /// A destination has answered what was sent at `began`, and not with what says that
+    /// it is down. `was_down`: it counted as down for certain, and all that waits is
+    /// released.
+    pub(crate) fn shows_life(&mut self, to: u8, began: Timestamp, was_down: bool, now: Timestamp) {
+        let at = usize::from(to);
+        if self.failures[at] >= MAY_BE_DOWN {
+            self.released[at] = now;
+        }
+        self.failures[at] = 0;
+        if began > self.held_at[at] {
+            self.holds[at] = now.min(self.holds[at]);
+        }
+        if !was_down {
+            return;
+        }
+        for event in self.events.values_mut() {
+            for delivery in &mut event.deliveries {
+                let waits = delivery.status == Status::Pending && !delivery.out;
+                if delivery.to == to && waits && delivery.ended_at < now {
+                    delivery.latest = delivery.latest.min(now);
+                }
+            }
+        }
+    }
+
     pub(crate) fn begins(&mut self, event: Sequence, to: u8, now: Timestamp) -> Result<(), String> {
         self.begun[usize::from(to)] = now;
         let delivery = self
             .delivery(event, to)
             .ok_or("an attempt that nobody asked for")?;
+        delivery.made += 1;
         if std::mem::replace(&mut delivery.out, true) {
             return Err("attempted twice at once".into());
+        }
+        // The next to be the newest that was never tried goes next.
+        for (_, older) in self.events.range_mut(..event) {
+            for delivery in older.deliveries.iter_mut().filter(|known| known.to == to) {
+                if delivery.probed_by != NEVER {
+                    delivery.probed_by = delivery.probed_by.max(now.plus(PROBED_WITHIN));
+                }
+            }
         }
         Ok(())
     }
@@ -208,11 +281,13 @@ impl Model {
         }
         if let Some(until) = verdict.not_before.filter(|_| !verdict.taken) {
             self.holds[at] = self.holds[at].max(until);
+            self.held_at[at] = now;
         }
         let Some(delivery) = self.delivery(event, to) else {
             return;
         };
         delivery.out = false;
+        delivery.ended_at = now;
         delivery.received |= received;
         delivery.tries += 1;
         delivery.unwritten += 1;
@@ -237,13 +312,7 @@ impl Model {
     }
 
     /// … and it was written down.
-    pub(crate) fn written(&mut self, event: Sequence, to: u8, taken: bool, now: Timestamp) {
-        if taken {
-            if self.failures[usize::from(to)] >= MAY_BE_DOWN {
-                self.released[usize::from(to)] = now;
-            }
-            self.failures[usize::from(to)] = 0;
-        }
+    pub(crate) fn written(&mut self, event: Sequence, to: u8, taken: bool) {
         if let Some(delivery) = self.delivery(event, to) {
             delivery.unwritten = delivery.unwritten.saturating_sub(1);
             if taken {
@@ -365,6 +434,7 @@ impl Model {
         if let Some(key) = key {
             self.name_key(key, id)?;
         }
+        let begun = self.begun;
         let event = Event {
             name: name.to_owned(),
             acknowledged: true,
@@ -372,7 +442,10 @@ impl Model {
             loose: false,
             deliveries: destinations
                 .iter()
-                .map(|to| Delivery::new(*to, now))
+                .map(|to| Delivery {
+                    probed_by: now.max(begun[usize::from(*to)].plus(PROBED_WITHIN)),
+                    ..Delivery::new(*to, now)
+                })
                 .collect(),
         };
         self.events.insert(id, event);
@@ -415,6 +488,9 @@ impl Model {
                 None => event.deliveries.push(Delivery::new(*to, now)),
             }
         }
+        for to in destinations {
+            self.probed_by(*to, now);
+        }
     }
 
     /// Compares one event's deliveries with what is stored.
@@ -455,7 +531,10 @@ impl Model {
                 }
                 (None, _) => return Err(format!("{}: nobody asked for it", about())),
                 (Some(known), shown) if known.status == shown => {}
-                (Some(known), Status::Delivered) if known.received => {}
+                (Some(known), Status::Failed | Status::Cancelled) if known.was_delivered => {
+                    return Err(format!("{}: it was delivered, and is {shown:?}", about()));
+                }
+                (Some(known), Status::Delivered) if known.received || known.was_delivered => {}
                 (Some(_), Status::Delivered) => {
                     return Err(format!(
                         "{}: delivered, it says, but the origin has not got it",

@@ -10,7 +10,7 @@ use crate::{
     world::{Later, World, note},
 };
 use tram_core::{
-    delivery::Job,
+    delivery::{Attempt, Job},
     mailbox::{Mailbox, MailboxError},
     messages::{MailboxReply, MailboxRequest},
     time::Timestamp,
@@ -28,8 +28,11 @@ pub(crate) struct Object {
     /// A run is to begin beside the answer that is being given.
     pub(crate) begins: bool,
     pub(crate) run: Option<Run>,
-    /// What origins have asked this object.
+    /// What origins have asked this object, and when.
     pub(crate) holds: [Timestamp; DESTINATIONS as usize],
+    pub(crate) held_at: [Timestamp; DESTINATIONS as usize],
+    /// No call has failed, so that it knows what is stored.
+    pub(crate) knows: bool,
 }
 
 /// A run, while it lasts.
@@ -62,6 +65,8 @@ pub(crate) struct UnderWay {
     pub(crate) ends: Timestamp,
     /// `None`: its destination is gone.
     pub(crate) what: Option<(Destination, Fate)>,
+    /// The attempt just before, which found its kept connection closed.
+    pub(crate) broken: Option<Attempt>,
 }
 
 /// Why the object could not do what was asked.
@@ -129,6 +134,9 @@ impl World<'_> {
         if fault {
             self.seen.faults += 1;
             self.excuse_now();
+            if let Some(object) = &mut self.object {
+                object.knows = false;
+            }
         }
         if self.disk.take_death() {
             self.die();
@@ -188,6 +196,8 @@ impl World<'_> {
             begins: false,
             run: None,
             holds: [Timestamp::default(); DESTINATIONS as usize],
+            held_at: [Timestamp::default(); DESTINATIONS as usize],
+            knows: true,
         });
         Ok(true)
     }

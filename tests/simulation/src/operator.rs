@@ -52,7 +52,15 @@ impl World<'_> {
             webhook: Box::new(truth),
             shard: 0,
         }) {
-            Ok(_) => self.confirmed = true,
+            Ok(_) => {
+                self.confirmed = true;
+                for to in 0..DESTINATIONS {
+                    if has(mask_of(&truth), to) && self.is_down(to) {
+                        self.model.probed_by(to, self.now);
+                        self.expect(to, None);
+                    }
+                }
+            }
             Err(_) => self.later(Duration::from_secs(5), Later::Configure),
         }
     }
@@ -123,9 +131,15 @@ impl World<'_> {
         if chosen.is_empty() && to.is_none() {
             chosen = (0..DESTINATIONS).filter(|n| has(mask, *n)).collect();
         }
+        if !matches!(asked, Ok(MailboxReply::NotFound)) {
+            self.asked.extend(chosen.iter().map(|to| (sequence, *to)));
+        }
         match asked {
             Ok(MailboxReply::Queued(count)) if count as usize == chosen.len() => {
                 self.model.resent(sequence, &chosen, self.now);
+                for to in chosen {
+                    self.expect(to, Some(sequence));
+                }
             }
             Ok(MailboxReply::NotFound) if chosen.is_empty() => {}
             Ok(other) => self.accuse(format!(

@@ -30,6 +30,23 @@ pub enum Mood {
     LyingLate,
     /// Takes it and answers 200, but the body breaks off.
     BreakingOff,
+    /// Refuses with that status what is older than so many seconds; takes the rest.
+    RefusingOld(u16, u64),
+    /// Refuses with that status every other event, each of them always.
+    RefusingSome(u16),
+    /// Has closed the connection that was kept; takes what comes over a new one.
+    ClosingKept,
+}
+
+/// What an origin can tell attempts apart by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About {
+    /// How long ago the event came.
+    pub(crate) age: Duration,
+    /// A number for its name.
+    pub(crate) name: u64,
+    /// A connection may be kept.
+    pub(crate) kept: bool,
 }
 
 /// What will become of one attempt.
@@ -52,7 +69,7 @@ fn answer(status: u16, retry_after: Option<u64>) -> Result<Answer, Failure> {
 }
 
 /// An attempt at an origin in that mood; `chance` decides what is left open.
-pub(crate) fn attempt(mood: Mood, destination: &Destination, chance: u64) -> Fate {
+pub(crate) fn attempt(mood: Mood, destination: &Destination, about: About, chance: u64) -> Fate {
     let time_out = u64::from(destination.timeout_seconds) * 1_000;
     let quick = 3 + chance % 400;
     let fate = |lasts: u64, received: bool, result| Fate {
@@ -77,6 +94,19 @@ pub(crate) fn attempt(mood: Mood, destination: &Destination, chance: u64) -> Fat
         Mood::Flapping => fate(quick, false, answer(503, None)),
         Mood::LyingError => fate(quick, true, answer(500, None)),
         Mood::LyingLate => fate(time_out, true, Err(Failure::Timeout)),
+        Mood::RefusingOld(status, seconds) if about.age.as_secs() > seconds => {
+            fate(quick, false, answer(status, None))
+        }
+        Mood::RefusingSome(status) if hash(&[about.name, 7]).is_multiple_of(2) => {
+            fate(quick, false, answer(status, None))
+        }
+        Mood::ClosingKept if about.kept => {
+            let lost = Failure::Connection("Error: Network connection lost.".into());
+            fate(quick / 10, false, Err(lost))
+        }
+        Mood::RefusingOld(..) | Mood::RefusingSome(_) | Mood::ClosingKept => {
+            fate(quick, true, answer(200, None))
+        }
         Mood::BreakingOff => {
             let result = Answer {
                 status: 200,

@@ -114,6 +114,8 @@ pub enum Step {
     /// The operator has an event delivered again: the one at that place among all,
     /// to that destination or all.
     Resend(u8, Option<u8>),
+    /// The operator tries the webhook out.
+    Test,
     /// The operator looks at an event and a page.
     Look(u8),
     /// The call to the database after so many more fails; it may have stuck.
@@ -182,7 +184,52 @@ impl Plan {
             steps.push(Step::Retire);
             steps.extend((0..8).map(|_| temper.step()));
         }
+        if let Some(refusals) = &mut Refusals::of_seed(seed) {
+            steps = steps
+                .into_iter()
+                .flat_map(|step| refusals.add(step))
+                .collect();
+        }
         Self { seed, setup, steps }
+    }
+}
+
+/// What is put into half of the lives besides, from numbers of its own: origins that
+/// answer, and refuse a part; trials.
+struct Refusals {
+    chance: Chance,
+    percent: u64,
+}
+
+impl Refusals {
+    fn of_seed(seed: u64) -> Option<Self> {
+        let mut chance = Chance::new(seed ^ 0x7265_6675_7365_6421);
+        let percent = chance.pick(&[0, 0, 4, 10]);
+        (percent > 0).then_some(Self { chance, percent })
+    }
+
+    fn add(&mut self, step: Step) -> Vec<Step> {
+        let mut steps = vec![step];
+        if self.chance.percent(self.percent) {
+            let number = self.chance.small(0, DESTINATIONS - 1);
+            steps.push(Step::Origin(number, self.mood()));
+        }
+        if self.chance.percent(self.percent) {
+            steps.push(Step::Test);
+        }
+        steps
+    }
+
+    fn mood(&mut self) -> Mood {
+        match self.chance.below(4) {
+            0 => Mood::RefusingOld(
+                self.chance.pick(&[400, 401, 422]),
+                self.chance.pick(&[5, 60, 300]),
+            ),
+            1 => Mood::RefusingSome(self.chance.pick(&[302, 404, 409])),
+            2 => Mood::Answering(self.chance.pick(&[401, 422])),
+            _ => Mood::ClosingKept,
+        }
     }
 }
 

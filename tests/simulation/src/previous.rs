@@ -120,6 +120,7 @@ pub(crate) fn write(
                     let due = at.plus(Duration::from_secs(chance % 90));
                     delivery.latest = due;
                     delivery.tries = 1;
+                    delivery.made = 1;
                     run(
                         "INSERT INTO waiting (destination, seq, due, tries, since, made, attempts)
                          VALUES (?, ?, ?, 1, ?, 1, ?)",
@@ -136,10 +137,12 @@ pub(crate) fn write(
                 Stood::Delivered => {
                     delivery.status = Status::Delivered;
                     delivery.received = true;
+                    delivery.made = 1;
                     format!(r#"{{"destination":"{destination}","state":"delivered","made":1,"attempts":[{TAKEN}]}}"#)
                 }
                 Stood::Failed => {
                     delivery.status = Status::Failed;
+                    delivery.made = 1;
                     format!(r#"{{"destination":"{destination}","state":"failed","made":1,"attempts":[{REFUSED}]}}"#)
                 }
             });

@@ -22,11 +22,19 @@ pub enum Sabotage {
     /// A run that broke off, or an object that died, is believed to have delivered:
     /// what was leased is marked as done before it is sent.
     DoneBeforeSent,
+    /// A destination that is down and refuses an event is not believed to live.
+    RefusalIsNoLife,
+    /// A destination that is down is probed with the oldest event that was never tried.
+    ProbeOldest,
+    /// What a destination answers to a trial is not heard.
+    TestDoesNotCount,
+    /// That an event was delivered is forgotten when it is sent again.
+    DeliveredIsForgotten,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::AlarmAfterAnswer,
         Self::MarkerBeforeStore,
         Self::NoLease,
@@ -35,5 +43,9 @@ impl Sabotage {
         Self::ErrorAsAbsence,
         Self::FailureAsSuccess,
         Self::DoneBeforeSent,
+        Self::RefusalIsNoLife,
+        Self::ProbeOldest,
+        Self::TestDoesNotCount,
+        Self::DeliveredIsForgotten,
     ];
 }

@@ -84,7 +84,9 @@ impl World<'_> {
             for delivery in &event.deliveries {
                 // Failed and cancelled ones were found legitimate when they ended.
                 if delivery.status == Status::Pending
-                    || (delivery.status == Status::Delivered && !delivery.received)
+                    || (delivery.status == Status::Delivered
+                        && !delivery.received
+                        && !delivery.was_delivered)
                 {
                     return Err(format!("{id:?} has not come to its end: {delivery:?}"));
                 }

@@ -12,12 +12,15 @@ use crate::{
     platform::Platform,
     post::Post,
     previous,
+    prompt::Prompt,
     sabotage::Sabotage,
+    trial::Trial,
     webhook::webhook,
 };
 use std::{collections::BTreeSet, time::Duration};
 use tram_core::{
     event::DedupeKey,
+    ids::Sequence,
     testing::{faulty::Fault, native::NativeDatabase, samples::START},
     time::Timestamp,
     webhook::Webhook,
@@ -36,6 +39,8 @@ pub(crate) enum Later {
     Retire,
     /// The hourly visit, which mends a lost alarm.
     Visit,
+    /// What a trial's attempts came to.
+    EndTrial(Trial),
     /// Sabotage: the alarm that was put off is set; what was looked up is stored.
     SetAlarm(Timestamp),
     Store(Post, Vec<DedupeKey>),
@@ -102,6 +107,10 @@ pub(crate) struct World<'a> {
     /// Rows written when the database was last compared with the model.
     pub(crate) looked_at: Option<u64>,
     pub(crate) later: Vec<(Timestamp, Later)>,
+    /// What must begin soon, because the operator asked for it or the origin answered.
+    pub(crate) prompt: Vec<Prompt>,
+    /// What the operator has sent again, and was not attempted since.
+    pub(crate) asked: BTreeSet<(Sequence, u8)>,
     /// Sabotage: KV.
     pub(crate) markers: BTreeSet<DedupeKey>,
     /// Until now something excuses that a delivery does not begin.
@@ -155,6 +164,8 @@ impl<'a> World<'a> {
             model: Model::default(),
             looked_at: None,
             later: Vec::new(),
+            prompt: Vec::new(),
+            asked: BTreeSet::new(),
             markers: BTreeSet::new(),
             excused: START,
             seen: Seen::default(),
@@ -258,6 +269,7 @@ impl<'a> World<'a> {
             }
             Step::Change(change) => self.change(change),
             Step::Resend(which, to) => self.resend(which, to),
+            Step::Test => self.try_out(),
             Step::Look(which) => self.look(which),
             Step::Fault { after, stuck } => {
                 let fault = if stuck { Fault::Stuck } else { Fault::Before };
@@ -275,6 +287,7 @@ impl<'a> World<'a> {
                     .is_some_and(|object| object.run.is_none() && !object.begins)
                 {
                     self.object = None;
+                    self.prompt.clear();
                 }
             }
             Step::LoseAlarm { vanishes } => self.platform.loses = Some(vanishes),
@@ -287,6 +300,7 @@ impl<'a> World<'a> {
             }
             Step::Visit => self.visit(),
             Step::ClockBack(millis) => {
+                self.prompt.clear();
                 self.now = self.now.minus(Duration::from_millis(millis));
                 self.disk.tell_time(self.now);
             }
@@ -351,6 +365,7 @@ impl<'a> World<'a> {
             Later::Configure => self.configure(),
             Later::Retire => self.retire(),
             Later::Visit => self.visit(),
+            Later::EndTrial(trial) => self.end_trial(trial),
             Later::SetAlarm(at) => {
                 let at = at.max(self.now.plus(Duration::from_millis(1)));
                 self.disk.put_alarm(Some(at));

@@ -82,6 +82,27 @@ fn a_delivery_that_is_done_before_it_is_sent() {
 }
 
 #[test]
+fn a_refusal_that_is_no_life() {
+    // What waits is overdue, or not released.
+    found(Sabotage::RefusalIsNoLife);
+}
+
+#[test]
+fn a_probe_of_the_oldest() {
+    check(Sabotage::ProbeOldest, "overdue");
+}
+
+#[test]
+fn a_trial_that_does_not_count() {
+    check(Sabotage::TestDoesNotCount, "at once");
+}
+
+#[test]
+fn a_delivery_that_is_forgotten_when_it_is_sent_again() {
+    check(Sabotage::DeliveredIsForgotten, "it was delivered, and is");
+}
+
+#[test]
 fn a_failing_plan_is_shortened_and_fails_still() {
     let sabotage = Some(Sabotage::MarkerBeforeStore);
     let found = Campaign {

@@ -13,20 +13,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// An attempt as the origin saw it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Seen {
-    at: Timestamp,
-    event: EventId,
-    to: DestinationId,
-    status: u16,
+pub(super) struct Seen {
+    pub(super) at: Timestamp,
+    pub(super) event: EventId,
+    pub(super) to: DestinationId,
+    pub(super) status: u16,
 }
 
 /// What an origin does with an attempt: how long it takes, and its answer.
-type Origin<'a> = dyn FnMut(&Job, Timestamp) -> (u64, u16) + 'a;
+pub(super) type Origin<'a> = dyn FnMut(&Job, Timestamp) -> (u64, u16) + 'a;
 
 impl Rig {
     /// Lets the clock run until `end`, waking the object at its alarms and driving it
     /// as the edge does: up to six attempts at once.
-    fn drive(&mut self, end: Timestamp, origin: &mut Origin<'_>) -> Vec<Seen> {
+    pub(super) fn drive(&mut self, end: Timestamp, origin: &mut Origin<'_>) -> Vec<Seen> {
         let mut seen = Vec::new();
         while let Some(alarm) = self.alarm().filter(|at| *at <= end) {
             self.now = self.now.max(alarm);
@@ -71,7 +71,7 @@ impl Rig {
         }
     }
 
-    fn take_many(&mut self, name: &str, count: usize) {
+    pub(super) fn take_many(&mut self, name: &str, count: usize) {
         let batch = (0..count)
             .map(|n| event(&format!("{name}/{n}"), b"{}"))
             .collect();
@@ -79,20 +79,20 @@ impl Rig {
     }
 }
 
-fn config(destinations: u8, retry: Retry) -> Webhook {
+pub(super) fn config(destinations: u8, retry: Retry) -> Webhook {
     let mut config = webhook(destinations);
     config.retry = retry;
     config
 }
 
-fn fixed(seconds: f64, max_attempts: u32) -> Retry {
+pub(super) fn fixed(seconds: f64, max_attempts: u32) -> Retry {
     Retry::Fixed {
         interval_seconds: seconds,
         max_attempts,
     }
 }
 
-fn times(seen: &[Seen]) -> Vec<u64> {
+pub(super) fn times(seen: &[Seen]) -> Vec<u64> {
     seen.iter()
         .map(|one| one.at.since(START).as_secs())
         .collect()
@@ -236,6 +236,8 @@ fn many_poisonous_events_cannot_keep_the_others_from_their_turn() {
         )
     });
     assert_eq!(rig.count("events WHERE status = 'delivered'"), 30);
+    // With nobody left to show that it lives, it is down for them until they are given up.
+    rig.drive(START.plus(HOUR * 73), &mut |_, _| (5_000, 504));
     assert_eq!(rig.count("events WHERE status = 'failed'"), 30);
     assert_eq!(rig.due(), None);
 }

@@ -18,6 +18,8 @@ mod lists;
 mod meetings;
 mod order;
 mod random;
+mod recovery;
+mod resending;
 mod room;
 mod shapes;
 mod stats;

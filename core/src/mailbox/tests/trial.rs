@@ -19,7 +19,7 @@ fn sample() -> crate::messages::Accept {
     }])
 }
 
-fn begin(rig: &mut Rig) -> EventId {
+pub(super) fn begin(rig: &mut Rig) -> EventId {
     let mut accept = sample();
     accept.config_version = rig.mailbox.config().unwrap().version;
     match rig.mailbox.begin_trial(&rig.db, &accept, rig.now).unwrap() {
@@ -32,7 +32,12 @@ fn begin(rig: &mut Rig) -> EventId {
 }
 
 /// Reports what each destination answered.
-fn end(rig: &mut Rig, id: EventId, statuses: &[(u8, u16)]) -> MailboxReply {
+pub(super) fn end(rig: &mut Rig, id: EventId, statuses: &[(u8, u16)]) -> MailboxReply {
+    let answered = statuses
+        .iter()
+        .filter(|(_, status)| *status < 500)
+        .map(|(to, _)| destination(*to).id)
+        .collect();
     let outcomes = statuses
         .iter()
         .map(|(to, status)| {
@@ -45,6 +50,7 @@ fn end(rig: &mut Rig, id: EventId, statuses: &[(u8, u16)]) -> MailboxReply {
                 }),
                 destination: destination(*to).id,
                 number: 1,
+                connection_may_be_kept: false,
             };
             (job.destination, verdict(&job, *status, rig.now))
         })
@@ -52,6 +58,7 @@ fn end(rig: &mut Rig, id: EventId, statuses: &[(u8, u16)]) -> MailboxReply {
     let request = MailboxRequest::EndTrial {
         sequence: id.sequence,
         report: report(outcomes).unwrap(),
+        answered,
     };
     rig.mailbox.handle(&rig.db, request, rig.now).unwrap()
 }
@@ -130,6 +137,7 @@ fn what_was_sent_again_or_has_gone_in_the_meantime_is_left_alone() {
     let request = MailboxRequest::EndTrial {
         sequence: id.sequence,
         report: "{".into(),
+        answered: Vec::new(),
     };
     assert!(rig.mailbox.handle(&rig.db, request, rig.now).is_err());
 }

@@ -100,6 +100,7 @@ fn job(event: StoredEvent) -> Job {
         event: Rc::new(event),
         destination: DestinationId::from_random([1; 8]),
         number: 3,
+        connection_may_be_kept: false,
     }
 }
 
