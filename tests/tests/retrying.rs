@@ -465,3 +465,69 @@ fn the_length_of_a_chunked_answer_is_what_its_chunks_say() {
     let event = station.api_expecting(200, "GET", &format!("/events/{id}"), None);
     assert_eq!(attempts_to(&event, 0)[0]["response_body"], "hello world");
 }
+
+/// A schedule by which nothing is tried again while a test lasts.
+const MUCH_LATER: [f64; 3] = [3_600.0; 3];
+
+#[test]
+fn a_kept_connection_that_was_closed_is_tried_once_more_at_once() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook_with(&origin, &json!({"retry": waits(&MUCH_LATER)}));
+    // Nothing can be kept yet.
+    origin.then(Reply::close());
+    let first = station.send_transaction(&webhook, 1);
+    let event = station.wait_for_event(&first, |event| event["attempts"] == 1);
+    assert_eq!(event["status"], "pending");
+    let second = station.send_transaction(&webhook, 2);
+    station.wait_for_status(&second, "delivered");
+
+    origin.forget();
+    origin.then(Reply::close());
+    let third = station.send_transaction(&webhook, 3);
+    let event = station.wait_for_status(&third, "delivered");
+    assert_eq!(json!(each_attempt(&event, "number")), json!([1, 2]));
+    assert_eq!(
+        json!(each_attempt(&event, "status_code")),
+        json!([null, 200])
+    );
+    let numbers: Vec<_> = origin
+        .received()
+        .iter()
+        .map(|request| request.header("x-tram-attempt").map(str::to_owned))
+        .collect();
+    assert_eq!(json!(numbers), json!(["1", "2"]));
+
+    // Once, and not twice; and it is one step of the schedule.
+    origin.then(Reply::close()).then(Reply::close());
+    let fourth = station.send_transaction(&webhook, 4);
+    let event = station.wait_for_event(&fourth, |event| event["attempts"] == 2);
+    assert_eq!(event["status"], "pending");
+    let at = millis(&event["next_attempt_at"]);
+    let hour = at - millis(&attempts_to(&event, 0)[1]["started_at"]);
+    assert!((3_500_000..4_100_000).contains(&hour), "{hour}");
+}
+
+#[test]
+fn what_was_delivered_stays_so_when_it_is_sent_again_and_refused() {
+    let (station, origin) = (Station::shared(), Origin::start());
+    let webhook = station.casso_webhook_with(&origin, &json!({"retry": waits(&[0.2; 3])}));
+    let id = station.send_transaction(&webhook, 1);
+    station.wait_for_status(&id, "delivered");
+    let resend = format!("/events/{id}/resend");
+    for (failure, attempts) in [(409, 2), (422, 3), (500, 7)] {
+        origin.always(Reply::status(failure));
+        station.api_expecting(202, "POST", &resend, None);
+        let event = station.wait_for_event(&id, |event| {
+            event["attempts"] == attempts && event["status"] != "pending"
+        });
+        assert_eq!(event["status"], "delivered", "{failure}");
+        assert_eq!(event["last_status_code"], failure);
+    }
+    let failed = station.api_expecting(
+        200,
+        "GET",
+        &format!("/events?webhook_id={}&status=failed", webhook.id),
+        None,
+    );
+    assert_eq!(failed["data"], json!([]));
+}

@@ -3,12 +3,13 @@
 
 mod alerts;
 mod health;
+mod recovery;
 
 use std::thread;
 
 /// Stories that take half a minute, because there is a probe, a deaf receiver or a slow
 /// server to wait for: all of them in the same half minute.
-const LONG: [(&str, fn()); 4] = [
+const LONG: [(&str, fn()); 6] = [
     (
         "what_comes_late_waits_for_no_attempt_at_another_destination",
         health::what_comes_late_waits_for_no_attempt_at_another_destination,
@@ -24,6 +25,14 @@ const LONG: [(&str, fn()); 4] = [
     (
         "a_receiver_that_hangs_or_fails_delays_no_delivery_and_is_given_up",
         alerts::a_receiver_that_hangs_or_fails_delays_no_delivery_and_is_given_up,
+    ),
+    (
+        "old_events_that_are_refused_hold_up_no_good_one",
+        recovery::old_events_that_are_refused_hold_up_no_good_one,
+    ),
+    (
+        "what_the_operator_does_ends_an_outage_at_once",
+        recovery::what_the_operator_does_ends_an_outage_at_once,
     ),
 ];
 

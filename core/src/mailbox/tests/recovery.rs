@@ -202,7 +202,7 @@ fn a_probe_is_the_newest_that_was_never_tried_then_turn_by_turn() {
         distinct.len() == turns.len() && turns.len() > 10,
         "{turns:?}"
     );
-    assert!(old.intersection(&distinct).count() > 8, "{turns:?}");
+    assert!(old.intersection(&distinct).count() >= 8, "{turns:?}");
 }
 
 /// More than are kept in memory, and a new instance that has read none of them.
