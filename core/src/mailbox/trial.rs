@@ -118,6 +118,10 @@ impl Mailbox {
         answered: &[DestinationId],
         now: Timestamp,
     ) -> Result<MailboxReply, MailboxError> {
+        if self.config.is_none() {
+            // Deleted in the meantime, with its tables.
+            return Ok(MailboxReply::NotFound);
+        }
         let report: Deliveries =
             own_json::read(report).map_err(|_| MailboxError::unreadable("a trial"))?;
         let counted = self.counted;

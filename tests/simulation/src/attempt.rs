@@ -113,7 +113,7 @@ impl World<'_> {
         if !self.model.events.contains_key(&sequence) {
             self.look_at_rows();
         }
-        let asked = self.asked.contains(&(sequence, to));
+        let asked = self.asked.contains(&(sequence, to)) || self.changed[usize::from(to)];
         self.has_begun(sequence, to);
         let begun = self.model.begins(sequence, to, self.now);
         begun.unwrap_or_else(|wrong| self.accuse(wrong));

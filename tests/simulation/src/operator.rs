@@ -45,6 +45,7 @@ impl World<'_> {
         let Some(truth) = self.truth.clone() else {
             return;
         };
+        self.changed = [true; DESTINATIONS as usize];
         // What it does with it may happen though it fails.
         self.model.configured(&truth, mask_of(&truth), self.now);
         self.excuse_now();
@@ -113,6 +114,7 @@ impl World<'_> {
         let Some(sequence) = self.nth_event(which).filter(|_| self.truth.is_some()) else {
             return;
         };
+        self.look_at(sequence);
         let asked = self.ask(MailboxRequest::Resend {
             sequence,
             destination: to.map(destination_id),

@@ -67,6 +67,7 @@ impl World<'_> {
     /// An attempt has begun.
     pub(crate) fn has_begun(&mut self, event: Sequence, to: u8) {
         self.asked.remove(&(event, to));
+        self.changed[usize::from(to)] = false;
         // Where another has begun first, the one that was asked for waits for its end.
         self.prompt.retain(|prompt| prompt.to != to);
     }

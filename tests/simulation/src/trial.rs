@@ -129,6 +129,7 @@ impl World<'_> {
         });
         match ended {
             Ok(MailboxReply::Event(_)) => {
+                self.look_at(trial.event);
                 for (to, was_down) in alive {
                     note!(self, "destination {to} has answered a trial");
                     self.shows_life(to, trial.began, was_down);
@@ -139,7 +140,15 @@ impl World<'_> {
             }
             Ok(MailboxReply::NotFound) if self.truth.is_none() => {}
             Ok(other) => self.accuse(format!("the end of a trial came to {other:?}")),
-            Err(_) => {}
+            Err(_) => self.unsure(&[trial.event]),
+        }
+    }
+
+    /// Compares one event with what is stored.
+    pub(crate) fn look_at(&mut self, event: Sequence) {
+        if self.truth.is_some() && self.model.events.contains_key(&event) {
+            let compared = self.model.compare(self.disk.native(), event, self.now);
+            compared.unwrap_or_else(|wrong| self.accuse(wrong));
         }
     }
 

@@ -111,6 +111,9 @@ pub(crate) struct World<'a> {
     pub(crate) prompt: Vec<Prompt>,
     /// What the operator has sent again, and was not attempted since.
     pub(crate) asked: BTreeSet<(Sequence, u8)>,
+    /// Nothing was attempted there since the configuration has changed: what the
+    /// destination asked of the one before does not bind.
+    pub(crate) changed: [bool; DESTINATIONS as usize],
     /// Sabotage: KV.
     pub(crate) markers: BTreeSet<DedupeKey>,
     /// Until now something excuses that a delivery does not begin.
@@ -166,6 +169,7 @@ impl<'a> World<'a> {
             later: Vec::new(),
             prompt: Vec::new(),
             asked: BTreeSet::new(),
+            changed: [false; DESTINATIONS as usize],
             markers: BTreeSet::new(),
             excused: START,
             seen: Seen::default(),

@@ -143,6 +143,18 @@ fn what_was_sent_again_or_has_gone_in_the_meantime_is_left_alone() {
 }
 
 #[test]
+fn the_end_of_a_trial_of_a_deleted_webhook_finds_nothing() {
+    let mut rig = Rig::new(1);
+    let id = begin(&mut rig);
+    let webhook = rig.mailbox.config().unwrap().id;
+    rig.mailbox.retire(&rig.db, webhook).unwrap();
+    assert!(matches!(
+        end(&mut rig, id, &[(0, 200)]),
+        MailboxReply::NotFound
+    ));
+}
+
+#[test]
 fn it_is_begun_with_the_configuration_that_made_it_only() {
     let mut rig = Rig::new(1);
     rig.change(|webhook| {
