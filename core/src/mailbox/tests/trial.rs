@@ -147,7 +147,7 @@ fn the_end_of_a_trial_of_a_deleted_webhook_finds_nothing() {
     let mut rig = Rig::new(1);
     let id = begin(&mut rig);
     let webhook = rig.mailbox.config().unwrap().id;
-    rig.mailbox.retire(&rig.db, webhook).unwrap();
+    rig.mailbox.retire(&rig.db, webhook, 2).unwrap();
     assert!(matches!(
         end(&mut rig, id, &[(0, 200)]),
         MailboxReply::NotFound
