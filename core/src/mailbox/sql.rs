@@ -5,7 +5,7 @@ use crate::{
     database::{Row, Value},
     delivery::Status,
     ids::{DestinationId, Sequence},
-    messages, own_json,
+    own_json,
     time::Timestamp,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -63,13 +63,6 @@ pub(super) fn read_json<T: DeserializeOwned>(
     what: &'static str,
 ) -> Result<T, MailboxError> {
     own_json::read(row.text(column)?).map_err(|_| MailboxError::unreadable(what))
-}
-
-/// `value` as a message's bytes. For what is neither shown nor searched.
-pub(super) fn packed<T: Serialize>(value: &T) -> Result<Value, MailboxError> {
-    messages::to_bytes(value)
-        .map(Value::Blob)
-        .map_err(|_| MailboxError::unreadable("a value that cannot be packed"))
 }
 
 pub(super) fn read_count(row: &Row, column: usize) -> Result<u32, MailboxError> {
