@@ -209,6 +209,8 @@ impl Health {
         if self.retry_after.is_some_and(|asked| began > asked.asked_at) {
             self.retry_after = None;
             self.probe_at_once = false;
+            // What has gathered goes now, and not all at once.
+            self.catch_up(now);
         }
         self.failures_in_row = 0;
         self.down_since.take()?;
