@@ -97,6 +97,7 @@ fn relay(webhook: &Webhook, event: &StoredEvent, now: Timestamp) -> Inbound {
         event: Rc::new(event.clone()),
         destination: webhook.destinations[0].id,
         number: 2,
+        connection_may_be_kept: false,
     };
     let credentials: Vec<&str> = providers::all_credential_headers().collect();
     let destination = &webhook.destinations[0];
