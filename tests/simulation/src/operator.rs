@@ -56,7 +56,7 @@ impl World<'_> {
             Ok(_) => {
                 self.confirmed = true;
                 for to in 0..DESTINATIONS {
-                    if has(mask_of(&truth), to) && self.is_down(to) {
+                    if has(self.destinations(), to) && self.is_down(to) {
                         self.model.probed_by(to, self.now);
                         self.expect(to, None);
                     }
