@@ -171,7 +171,7 @@ fn table() -> bool {
 /// How much longer than a forgery of GitHub's, the plainest scheme, one of any other may
 /// take: five notations, each up to six times as long as it came, of a quarter of the
 /// bytes, by a slower hash.
-const MOST_OF_A_FORGERY: f64 = 8.0;
+const MOST_OF_A_FORGERY: f64 = 12.0;
 
 /// The longest forgery that is looked at, of letters that every writer writes otherwise.
 fn longest_forgery(provider: &str) -> Inbound {
