@@ -24,8 +24,7 @@ use std::io::Cursor;
 
 /// First byte of a message.
 const VERSION: u8 = 2;
-/// First byte of what was written with [postcard](https://postcard.jamesmunns.com/wire-format),
-/// by position: understood as long as its type has not changed since.
+/// First byte of what was stored with [postcard](https://postcard.jamesmunns.com/wire-format).
 const POSITIONAL: u8 = 1;
 
 /// A message could not be written, or is not one of this version.
@@ -48,21 +47,28 @@ pub fn to_bytes<T: Serialize>(message: &T) -> Result<Vec<u8>, NotUnderstood> {
 /// # Errors
 /// When the bytes are of another version, another message, or cut short.
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotUnderstood> {
+    let Some((&VERSION, named)) = bytes.split_first() else {
+        return Err(NotUnderstood);
+    };
+    let mut from = rmp_serde::Deserializer::new(Cursor::new(named));
+    let message = T::deserialize(&mut from).map_err(|_| NotUnderstood)?;
+    let is_whole = usize::try_from(from.position()) == Ok(named.len());
+    is_whole.then_some(message).ok_or(NotUnderstood)
+}
+
+/// Reads a message that was stored, perhaps before fields were named: what was written
+/// by position is understood as long as its type has not changed since.
+///
+/// # Errors
+/// As for [`from_bytes`].
+pub(crate) fn from_stored<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotUnderstood> {
     match bytes.split_first() {
-        Some((&VERSION, named)) => read_named(named),
         Some((&POSITIONAL, positional)) => match postcard::take_from_bytes(positional) {
             Ok((message, [])) => Ok(message),
             _ => Err(NotUnderstood),
         },
-        _ => Err(NotUnderstood),
+        _ => from_bytes(bytes),
     }
-}
-
-fn read_named<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotUnderstood> {
-    let mut from = rmp_serde::Deserializer::new(Cursor::new(bytes));
-    let message = T::deserialize(&mut from).map_err(|_| NotUnderstood)?;
-    let is_whole = usize::try_from(from.position()) == Ok(bytes.len());
-    is_whole.then_some(message).ok_or(NotUnderstood)
 }
 
 /// Configuration within a message: the JSON that is stored, which is understood
@@ -740,7 +746,7 @@ mod tests {
     #[test]
     fn what_was_stored_by_position_is_read() {
         let stored = hex::decode("0101f6878afcbe68027b7d").unwrap();
-        assert_eq!(from_bytes(&stored), Ok(vec![refused()]));
+        assert_eq!(from_stored(&stored), Ok(vec![refused()]));
     }
 
     #[test]

@@ -252,8 +252,8 @@ fn what_cannot_be_decompressed_is_one_event_of_its_bytes() {
         ("gzip", [&long[..], b"garbage"].concat()),
         ("deflate", [&zlib[..], &zlib].concat()),
         ("br", whole.clone()),
-        ("br", [&BROTLI[..], b"garbage"].concat()),
-        ("zstd", [&ZSTD[..], &ZSTD].concat()),
+        ("br", [BROTLI, b"garbage"].concat()),
+        ("zstd", [ZSTD, ZSTD].concat()),
         ("gzip, gzip", gzip(&padded(&batch, 1_000))),
     ] {
         origin.forget();

@@ -122,7 +122,7 @@ fn take_over(db: &impl Database) -> Result<(), MailboxError> {
         return Ok(());
     };
     let begun: Option<Resending> = match stored {
-        Value::Blob(bytes) => messages::from_bytes(&bytes).ok(),
+        Value::Blob(bytes) => messages::from_stored(&bytes).ok(),
         _ => None,
     };
     db.atomically(|| {

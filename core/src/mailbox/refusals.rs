@@ -91,6 +91,6 @@ fn kept(db: &impl Database) -> Result<Vec<Refused>, MailboxError> {
     let rows = db.run("SELECT data FROM refusals", &[])?;
     let bytes = rows.first().map(|row: &Row| row.blob(0)).transpose()?;
     Ok(bytes
-        .and_then(|bytes| messages::from_bytes(bytes).ok())
+        .and_then(|bytes| messages::from_stored(bytes).ok())
         .unwrap_or_default())
 }
