@@ -163,6 +163,8 @@ impl Mailbox {
                 self.give_back(event, destination, source);
                 let mut health = before;
                 health.unsure = true;
+                // It is not out any more, and stands in no other's way.
+                health.probe_ended(event);
                 // What was asked for binds, written down or not.
                 if let Some(until) = held {
                     health.hold(until, now);

@@ -239,6 +239,9 @@ impl World<'_> {
         self.model.written(sequence, to, taken);
         if alive {
             self.shows_life(to, attempt.began, was_down);
+            if was_down {
+                self.expect(to, None);
+            }
         }
         Ok(())
     }

@@ -91,7 +91,7 @@ impl Delivery {
         *self = Self {
             out: self.out,
             made: self.made,
-            probed_by: self.probed_by,
+            probed_by: self.probed_by.max(now.plus(PROBED_WITHIN)),
             was_delivered: self.was_delivered || self.status == Status::Delivered,
             ..Self::new(self.to, now)
         };

@@ -46,6 +46,9 @@ impl World<'_> {
             return;
         };
         self.changed = [true; DESTINATIONS as usize];
+        let known = self.object.as_ref().and_then(|object| object.core.config());
+        // To be told the same again is no change.
+        let is_new = known.is_some_and(|known| known.version < truth.version);
         // What it does with it may happen though it fails.
         self.model.configured(&truth, mask_of(&truth), self.now);
         self.excuse_now();
@@ -56,7 +59,7 @@ impl World<'_> {
             Ok(_) => {
                 self.confirmed = true;
                 for to in 0..DESTINATIONS {
-                    if has(self.destinations(), to) && self.is_down(to) {
+                    if is_new && has(self.destinations(), to) && self.is_down(to) {
                         self.model.probed_by(to, self.now);
                         self.expect(to, None);
                     }

@@ -43,9 +43,12 @@ impl World<'_> {
 
     fn may_begin(&self, prompt: &Prompt) -> bool {
         self.model.pending().any(|(id, delivery)| {
-            delivery.to == prompt.to
-                && !delivery.out
-                && prompt.event.is_none_or(|event| event == id)
+            // What has just been refused waits for its own time.
+            let waits = match prompt.event {
+                Some(event) => event == id,
+                None => delivery.ended_at < prompt.since,
+            };
+            delivery.to == prompt.to && !delivery.out && waits
         })
     }
 
@@ -58,6 +61,11 @@ impl World<'_> {
             to,
             event,
         };
+        let object = self.object.as_ref();
+        let held = object.is_some_and(|object| object.holds[usize::from(to)] > self.now);
+        if event.is_none() && held {
+            return;
+        }
         let paused = self.truth.as_ref().is_none_or(|truth| truth.is_paused);
         if !paused && self.confirmed && !self.is_out(to) && self.may_begin(&prompt) {
             self.prompt.push(prompt);

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     delivery::Status,
     messages::{MailboxReply, MailboxRequest},
-    testing::samples::destination,
+    testing::{
+        faulty::{Fault, Faulty},
+        samples::destination,
+    },
     time::{HOUR, MINUTE},
     webhook::Retry,
 };
@@ -256,6 +259,23 @@ fn a_resend_probes_at_once_with_its_own_event_and_its_refusal_releases_all() {
     assert_eq!(seen[0], chosen);
     assert!(seen.len() > 4, "{}", seen.len());
     assert_eq!(at_once(&mut rig, 409).len() + seen.len(), 12);
+}
+
+/// A probe whose end cannot be written down is not out for ever.
+#[test]
+fn a_probe_that_could_not_be_recorded_stands_in_no_other_s_way() {
+    let (mut rig, old) = down(fixed(3_600.0, 9));
+    rig.wait(A_PROBE);
+    let job = rig.lease_one();
+    let db = Faulty::new(&rig.db);
+    db.fail(0, Fault::Before);
+    let failed = verdict(&job, 503, rig.now);
+    let recorded = rig.mailbox.finish(&db, &job, failed, rig.now, 0.0);
+    assert!(recorded.is_err());
+    let chosen = *old.iter().next().unwrap();
+    let queued = rig.mailbox.resend(&rig.db, chosen.sequence, None, rig.now);
+    assert_eq!(queued, Ok(Some(1)));
+    assert_eq!(at_once(&mut rig, 503), [chosen]);
 }
 
 #[test]
