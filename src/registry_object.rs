@@ -196,13 +196,10 @@ impl Registry {
         let asked = shards.iter().map(|(webhook, shard)| {
             objects::mailbox(&self.env, webhook, *shard, &MailboxRequest::Stats)
         });
+        let mut told = Vec::with_capacity(shards.len());
         for (shard, reply) in shards.iter().zip(join::all(asked).await) {
             match reply {
-                Ok(MailboxReply::Stats(stats)) => {
-                    self.with(|core, db| {
-                        Ok(core.keep_figures(db, *shard, &stats, clock::now())?)
-                    })?;
-                }
+                Ok(MailboxReply::Stats(stats)) => told.push((*shard, stats)),
                 Ok(_) => {}
                 Err(error) => log::trouble(format_args!(
                     "registry: figures of shard {} of {}: {error}",
@@ -210,7 +207,7 @@ impl Registry {
                 )),
             }
         }
-        Ok(())
+        self.with(|core, db| Ok(core.keep_figures(db, &told, clock::now())?))
     }
 
     /// When a Mailbox wants to be visited again; `None` when it did not answer.

@@ -245,6 +245,11 @@ pub(super) const fn begin_of_hour(at: Timestamp) -> i64 {
         .saturating_mul(HOUR_MILLIS)
 }
 
+/// Where the oldest hour begins that is told.
+pub(crate) fn oldest_hour(now: Timestamp) -> i64 {
+    begin_of_hour(now.minus(TOLD))
+}
+
 fn unsigned(count: i64) -> u32 {
     u32::try_from(count.max(0)).unwrap_or(u32::MAX)
 }
@@ -271,7 +276,7 @@ impl Mailbox {
         };
         let rest = self.count_on(db, pace, now)?;
         stats.is_partial = !rest.is_all;
-        let oldest_hour = begin_of_hour(now.minus(TOLD));
+        let oldest_hour = oldest_hour(now);
         let mut pending: BTreeMap<DestinationId, i64> = BTreeMap::new();
         let counted = counted::kept(db)?;
         for (begins, counts) in counted.0.iter().chain(&rest.hours.0) {

@@ -176,7 +176,7 @@ impl Registry {
                 })
             }
             RegistryRequest::Figures(webhook) => {
-                Ok(RegistryReply::Figures(shards::sum(db, *webhook)?))
+                Ok(RegistryReply::Figures(shards::sum(db, *webhook, now)?))
             }
             RegistryRequest::BeginJob { kind, query } => db.atomically(|| {
                 let id = JobId::from_random(entropy.draw()?);
@@ -194,6 +194,7 @@ impl Registry {
                     return Ok(RegistryReply::NotFound);
                 };
                 store::delete(db, &webhook, now)?;
+                shards::forget(db, std::slice::from_ref(&webhook), now)?;
                 db.set_alarm(now.plus(FIRST_RETRY))?;
                 Ok(RegistryReply::Deleted(vec![webhook]))
             }),
@@ -210,6 +211,7 @@ impl Registry {
                 for webhook in &deleted {
                     store::delete(db, webhook, now)?;
                 }
+                shards::forget(db, &deleted, now)?;
                 db.set_alarm(now.plus(FIRST_RETRY))?;
                 Ok(RegistryReply::Deleted(deleted))
             }),
@@ -341,18 +343,17 @@ impl Registry {
         shards::to_ask(db, webhook)
     }
 
-    /// Keeps the figures that a shard has told.
+    /// Keeps the figures that shards have told.
     ///
     /// # Errors
-    /// When the database fails: it will then be asked once more.
+    /// When the database fails: they will then be asked once more.
     pub fn keep_figures(
         &self,
         db: &impl Database,
-        shard: ShardId,
-        stats: &Stats,
+        told: &[(ShardId, Stats)],
         now: Timestamp,
     ) -> Result<(), RegistryError> {
-        shards::told(db, shard, stats, now)
+        db.atomically(|| shards::told(db, told, now))
     }
 
     /// What a job, or the one that has waited longest, asks of which shards next. `None`

@@ -16,7 +16,7 @@ use crate::{
 
 /// What brings the database from each version to the next. Never changed, only
 /// added to: a deploy meets yesterday's tables.
-const MIGRATIONS: [&[&str]; 3] = [
+const MIGRATIONS: [&[&str]; 4] = [
     &[
         // `number` grows with every creation and orders the list.
         "CREATE TABLE webhooks (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT",
@@ -32,6 +32,12 @@ const MIGRATIONS: [&[&str]; 3] = [
         "INSERT INTO figures (webhook, shard, told_at)
          WITH RECURSIVE shard(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM shard WHERE n < 63)
          SELECT id, n, 0 FROM webhooks, shard WHERE n < max(1, ifnull(json_extract(json, '$.shards'), 1))",
+    ],
+    &[
+        // The hours of each shard apart from its other figures, and those of all added up.
+        "ALTER TABLE figures ADD COLUMN hours TEXT",
+        "UPDATE figures SET told_at = 0, stats = NULL",
+        "CREATE TABLE figure_hours (hour INTEGER PRIMARY KEY, received INTEGER NOT NULL, delivered INTEGER NOT NULL, failed INTEGER NOT NULL, refused INTEGER NOT NULL, duplicate INTEGER NOT NULL, filtered INTEGER NOT NULL) STRICT",
     ],
 ];
 
@@ -104,14 +110,13 @@ pub(super) fn replace(db: &impl Database, webhook: &Webhook) -> Result<(), Regis
     note(db, webhook, webhook.version, false)
 }
 
-/// Forgets a webhook but for the duty to tell its Mailboxes.
+/// Forgets a webhook but for the duty to tell its Mailboxes, and its figures.
 pub(super) fn delete(
     db: &impl Database,
     webhook: &Webhook,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
     db.run("DELETE FROM webhooks WHERE id = ?", &[text(webhook.id)])?;
-    db.run("DELETE FROM figures WHERE webhook = ?", &[text(webhook.id)])?;
     note(db, webhook, next_version(webhook, now), true)
 }
 

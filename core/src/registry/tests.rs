@@ -14,7 +14,11 @@ use crate::testing::{
     native::NativeDatabase,
 };
 use crate::{
-    mailbox::{jobs::JobKind, view::EventQuery},
+    mailbox::{
+        jobs::JobKind,
+        stats::{Hour, Tally},
+        view::EventQuery,
+    },
     messages::{JobReply, ShardPlace},
 };
 use serde_json::{Value, json};
@@ -994,9 +998,8 @@ fn figures_of_many_shards_are_asked_for_some_at_a_time_and_add_up() {
         let shards = it.registry.shards_to_ask(&it.db, None).unwrap();
         assert_eq!(shards.len(), 40);
         let now = NOW.plus(Duration::from_secs(n));
-        for shard in &shards {
-            it.registry.keep_figures(&it.db, *shard, &one, now).unwrap();
-        }
+        let answers: Vec<_> = shards.iter().map(|shard| (*shard, one.clone())).collect();
+        it.registry.keep_figures(&it.db, &answers, now).unwrap();
         asked.extend(shards);
         // 90 shards in all.
         let told = figures(&mut it, None);
@@ -1015,6 +1018,130 @@ fn figures_of_many_shards_are_asked_for_some_at_a_time_and_add_up() {
     assert_eq!(of_one.counts, [9, 18, 27, 36]);
     it.ask(RegistryRequest::Delete(webhooks[0].id));
     assert_eq!(figures(&mut it, None).counts, [81, 162, 243, 324]);
+}
+
+/// Notes how much text is read.
+struct Measured<'a>(&'a NativeDatabase, std::cell::Cell<usize>);
+
+impl Database for Measured<'_> {
+    fn run(
+        &self,
+        sql: &str,
+        values: &[crate::database::Value],
+    ) -> Result<Vec<crate::database::Row>, DatabaseError> {
+        let rows = self.0.run(sql, values)?;
+        for value in rows.iter().flat_map(|row| &row.0) {
+            if let crate::database::Value::Text(text) = value {
+                self.1.set(self.1.get() + text.len());
+            }
+        }
+        Ok(rows)
+    }
+
+    fn set_alarm(&self, at: Timestamp) -> Result<(), DatabaseError> {
+        self.0.set_alarm(at)
+    }
+
+    fn atomically<T, E: From<DatabaseError>>(
+        &self,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.0.atomically(work)
+    }
+}
+
+#[test]
+fn the_hours_of_many_shards_are_kept_added_up_and_little_is_read() {
+    let mut it = Fixture::new();
+    let webhooks: Vec<_> = (0..10)
+        .map(|n| {
+            let mut body = body(&n.to_string());
+            body["shards"] = json!(9);
+            it.create(&body)
+        })
+        .collect();
+    let hour = Duration::from_secs(3_600);
+    let now = NOW;
+    // A week of hours; what is told grows with the number of times that it was told.
+    let stats = |id: ShardId, time: u32, now: Timestamp| Stats {
+        counts: [1, 2, 3, 4],
+        hours: (0..169_u32)
+            .map(|n| Hour {
+                begins: now.minus(hour * (168 - n)).millis(),
+                received: n * time + u32::from(id.1),
+                delivered: u32::MAX,
+                failed: time,
+                tally: Tally {
+                    refused: 3 * time,
+                    duplicate: 4,
+                    filtered: 5,
+                },
+            })
+            .collect(),
+        ..Stats::default()
+    };
+    let mut latest = std::collections::BTreeMap::new();
+    let expected = |latest: &std::collections::BTreeMap<ShardId, Stats>, now: Timestamp| {
+        let mut all = Stats::default();
+        for one in latest.values() {
+            all.add(one.clone());
+        }
+        all.hours
+            .retain(|one| one.begins >= now.minus(hour * 168).millis());
+        all.hours
+    };
+    let figures = |it: &Fixture, webhook, now| {
+        let read = std::cell::Cell::new(0);
+        let db = Measured(&it.db, read);
+        let mut entropy = Entropy::new(vec![9; Entropy::ENOUGH]);
+        let request = RegistryRequest::Figures(webhook);
+        let reply = it
+            .registry
+            .handle(&db, &request, &mut entropy, now)
+            .unwrap();
+        match reply {
+            RegistryReply::Figures(stats) => (stats, db.1.get()),
+            other => panic!("{other:?}"),
+        }
+    };
+    for n in 0..6_u32 {
+        let now = now.plus(hour * n);
+        let shards = it.registry.shards_to_ask(&it.db, None).unwrap();
+        let answers: Vec<_> = shards
+            .into_iter()
+            .map(|shard| (shard, stats(shard, n, now)))
+            .collect();
+        it.registry.keep_figures(&it.db, &answers, now).unwrap();
+        latest.extend(answers);
+        let (told, read) = figures(&it, None, now);
+        assert_eq!(told.hours, expected(&latest, now), "{n}");
+        // A week of one shard alone is twice as much.
+        assert!(read < 20_000, "{read}");
+    }
+    let now = now.plus(hour * 5);
+    let id = webhooks[4].id;
+    let of_one = latest.iter().filter(|(shard, _)| shard.0 == id);
+    let of_one = of_one.map(|(id, one)| (*id, one.clone())).collect();
+    assert_eq!(figures(&it, Some(id), now).0.hours, expected(&of_one, now));
+    // Told once more without a change: no hour is written.
+    let same: Vec<_> = latest.clone().into_iter().take(3).collect();
+    let before = it.db.changes();
+    it.registry.keep_figures(&it.db, &same, now).unwrap();
+    assert_eq!(it.db.changes() - before, 3);
+    // What a deleted webhook has told goes with it, and late answers of it count nowhere.
+    it.ask(RegistryRequest::Delete(id));
+    let late: Vec<_> = latest
+        .iter()
+        .filter(|(shard, _)| shard.0 == id)
+        .map(|(id, one)| (*id, one.clone()))
+        .collect();
+    it.registry.keep_figures(&it.db, &late, now).unwrap();
+    latest.retain(|shard, _| shard.0 != id);
+    assert_eq!(figures(&it, None, now).0.hours, expected(&latest, now));
+    it.ask(RegistryRequest::DeleteByUrl(
+        webhooks[0].destinations[0].url.clone(),
+    ));
+    assert!(figures(&it, None, now).0.hours.is_empty());
 }
 
 #[test]
