@@ -38,6 +38,7 @@ fn changes(question: &RegistryRequest) -> bool {
         | RegistryRequest::Note { .. }
         | RegistryRequest::MakeRound
         | RegistryRequest::Shards { .. }
+        | RegistryRequest::Known(_)
         | RegistryRequest::Figures(_)
         | RegistryRequest::BeginJob { .. }
         | RegistryRequest::Job(_) => false,
@@ -162,7 +163,7 @@ impl Registry {
         }
     }
 
-    /// The next step of a job, or of the one that has waited longest.
+    /// The next step of a job, or of the one that has been due longest.
     async fn step(&self, id: Option<JobId>) -> Result<(), Trouble> {
         let step = self.with(|core, db| Ok(core.job_step(db, id, clock::now())?))?;
         let Some(step) = step else { return Ok(()) };

@@ -72,6 +72,7 @@ impl Debug for RegistryRequest {
             Self::Note { webhook, shard } => write!(f, "Note({webhook}, {shard})"),
             Self::MakeRound => f.write_str("MakeRound"),
             Self::Shards { webhook, from } => write!(f, "Shards({webhook:?}, {from:?})"),
+            Self::Known(shards) => write!(f, "Known({shards:?})"),
             Self::Figures(webhook) => write!(f, "Figures({webhook:?})"),
             // What is searched for is somebody's text.
             Self::BeginJob { kind, .. } => write!(f, "BeginJob({kind:?})"),

@@ -441,6 +441,8 @@ pub enum RegistryRequest {
         /// From where on.
         from: ShardPlace,
     },
+    /// Which of these shards there are.
+    Known(Vec<(WebhookId, u8)>),
     /// The figures that all shards, or those of one webhook, have told; some of them are
     /// asked anew.
     Figures(Option<WebhookId>),
@@ -474,7 +476,7 @@ impl ShardPlace {
 }
 
 /// How far a job is over all Mailboxes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobReply {
     /// The job.
     pub id: JobId,
@@ -482,6 +484,9 @@ pub struct JobReply {
     pub kind: JobKind,
     /// How far it is.
     pub progress: Progress,
+    /// Shards in which it was given up, as they did not get on for a day.
+    #[serde(default)]
+    pub failed: Vec<(WebhookId, u8)>,
 }
 
 impl JobReply {
@@ -493,20 +498,31 @@ impl JobReply {
             queued,
             done,
         } = self.progress;
+        // Ids are letters and digits: nothing to escape.
         let id = self.id;
-        // An id is letters and digits: nothing to escape.
-        match self.kind {
+        let (kind, queued, resend_id) = match self.kind {
             // `resend_id` is what `job_id` was called before.
-            JobKind::Resend => format!(
-                r#"{{"job_id":"{id}","kind":"resend","matched":{matched},"queued":{queued},"done":{done},"resend_id":"{id}"}}"#
+            JobKind::Resend => (
+                "resend",
+                format!(r#""queued":{queued},"#),
+                format!(r#","resend_id":"{id}""#),
             ),
-            JobKind::Cancel => {
-                format!(r#"{{"job_id":"{id}","kind":"cancel","matched":{matched},"done":{done}}}"#)
-            }
-            JobKind::Delete => {
-                format!(r#"{{"job_id":"{id}","kind":"delete","matched":{matched},"done":{done}}}"#)
-            }
-        }
+            JobKind::Cancel => ("cancel", String::new(), String::new()),
+            JobKind::Delete => ("delete", String::new(), String::new()),
+        };
+        let failed: Vec<String> = self
+            .failed
+            .iter()
+            .map(|(webhook, shard)| format!(r#"{{"webhook_id":"{webhook}","shard":{shard}}}"#))
+            .collect();
+        let failed = if failed.is_empty() {
+            String::new()
+        } else {
+            format!(r#","failed_shards":[{}]"#, failed.join(","))
+        };
+        format!(
+            r#"{{"job_id":"{id}","kind":"{kind}","matched":{matched},{queued}"done":{done}{resend_id}{failed}}}"#
+        )
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     mailbox::{jobs::JobKind, pass::Pass, view::EventQuery},
     problem::Problem,
     registry::input::reader::{Mistakes, below, shortened},
+    search::Search,
     time::Timestamp,
 };
 
@@ -130,7 +131,7 @@ fn read_events(mut parameters: Parameters) -> Result<EventQuery, Problem> {
         event: parameters.text("event", MAX_NAME),
         from: parameters.time("from"),
         to: parameters.time("to"),
-        q: parameters.text("q", MAX_TEXT),
+        q: parameters.searched("q"),
         include_attempts: parameters
             .parsed(
                 "include",
@@ -305,6 +306,16 @@ impl Parameters {
         }
     }
 
+    /// A text to search for: accents or blanks alone would find everything.
+    fn searched(&mut self, name: &str) -> Option<String> {
+        let text = self.text(name, MAX_TEXT)?;
+        if Search::new(&text).is_empty() {
+            self.mistake(name, "must have a letter, a digit or a sign");
+            return None;
+        }
+        Some(text)
+    }
+
     fn per_page(&mut self) -> u32 {
         let whole = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -445,6 +456,7 @@ mod tests {
             Ok(Some(Status::Failed))
         );
         assert_eq!(pointers(status(JobKind::Delete, "")), ["?status"]);
+        assert_eq!(pointers(status(JobKind::Delete, "q=%CC%81")), ["?q"]);
         for kind in [JobKind::Cancel, JobKind::Delete] {
             let query = "resend_id=job_00000000000000000000000000";
             assert_eq!(pointers(job(kind, query, b"")), ["?resend_id"]);
@@ -529,6 +541,9 @@ mod tests {
             ("to=2025-11-20", "?to"),
             ("from=2025-11-21T00:00:00Z&to=2025-11-20T00:00:00Z", "?from"),
             ("q=", "?q"),
+            ("q=%CC%81", "?q"),
+            ("q=+%CC%81", "?q"),
+            ("q=+", "?q"),
             ("include=body", "?include"),
             ("event=", "?event"),
             ("webhook=wh_1", "?webhook"),

@@ -22,10 +22,20 @@ impl Search {
         }
     }
 
+    /// Whether nothing is left to search for, as of blanks or of an accent alone.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
     /// Whether one of the searched parts of an event holds it: transaction id,
-    /// description, account, amount, payer and the payer's account.
+    /// description, account, amount, payer and the payer's account. Nothing is found in
+    /// none: all events must not match a text that says nothing.
     #[must_use]
     pub fn finds(&self, summary: &Summary) -> bool {
+        if self.is_empty() {
+            return false;
+        }
         let parts = [
             &summary.transaction_id,
             &summary.description,
@@ -138,6 +148,16 @@ mod tests {
         // Each part for itself.
         assert!(!Search::new("0123456789\n1250000").finds(&summary()));
         assert!(!Search::new("x").finds(&Summary::default()));
+    }
+
+    #[test]
+    fn what_folds_to_nothing_finds_nothing() {
+        for nothing in ["", " ", "\u{301}", " \u{301}\u{300} ", "\u{a0}"] {
+            let search = Search::new(nothing);
+            assert!(search.is_empty(), "{nothing:?}");
+            assert!(!search.finds(&summary()), "{nothing:?}");
+        }
+        assert!(!Search::new("đ").is_empty());
     }
 
     #[test]

@@ -29,7 +29,8 @@ impl Manager<'_> {
         let is_new = under_way.is_none();
         let pass = under_way.map_or_else(|| Pass::begin(query.before), |pass| *pass);
         let Some(from) = pass.from() else {
-            let questions = pass.to_show(&query);
+            let mut questions = pass.to_show(&query);
+            self.retain_known(&mut questions).await?;
             let pages = self.pages(&questions, &query).await?;
             let page = pass.shown(&query, questions.into_iter().zip(pages).collect());
             return Ok(answers::json_text(200, events_json(&page)));
@@ -55,6 +56,19 @@ impl Manager<'_> {
         let cursor = pass.found(&query, pages, next);
         let page = list_json(&ShownEvents::default(), cursor.as_deref());
         Ok(answers::json_text(200, page))
+    }
+
+    /// Asks nobody that is none: a cursor can be made up, and an object's first call
+    /// makes it.
+    async fn retain_known(&self, questions: &mut Vec<Question>) -> Result<(), Failed> {
+        let shards = questions.iter().map(|(shard, _)| *shard).collect();
+        match self.ask(&RegistryRequest::Known(shards)).await? {
+            RegistryReply::Shards { shards, .. } => {
+                questions.retain(|(shard, _)| shards.contains(shard));
+                Ok(())
+            }
+            other => Err(unexpected(other)),
+        }
     }
 
     /// What shards answer to these, in their order.

@@ -74,8 +74,7 @@ impl Mailbox {
 
 /// What the query's text is looked for with.
 pub(super) fn search(query: &EventQuery) -> Option<Search> {
-    let text = query.q.as_deref().filter(|q| !q.is_empty());
-    text.map(Search::new)
+    query.q.as_deref().map(Search::new)
 }
 
 /// Whether a row (its second column a summary) holds the text, if one is looked for.

@@ -359,7 +359,7 @@ fn events() {
 
 #[test]
 fn jobs() {
-    let job = |kind| {
+    let job = |kind, failed| {
         let reply = JobReply {
             id: JobId::from_random([255; 16]),
             kind,
@@ -368,12 +368,19 @@ fn jobs() {
                 queued: 2,
                 done: false,
             },
+            failed,
         };
         reply.to_json()
     };
+    let shard = (WebhookId::from_random([255; 16]), 63);
     check(
         "Job",
-        &[JobKind::Resend, JobKind::Cancel, JobKind::Delete].map(job),
+        &[
+            job(JobKind::Resend, Vec::new()),
+            job(JobKind::Resend, vec![shard]),
+            job(JobKind::Cancel, vec![shard, shard]),
+            job(JobKind::Delete, Vec::new()),
+        ],
     );
 }
 

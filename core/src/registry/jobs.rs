@@ -8,14 +8,14 @@ use super::{
     store::text,
 };
 use crate::{
-    database::{Database, DatabaseError, Value},
+    database::{Database, DatabaseError, Row, Value},
     ids::JobId,
     mailbox::{
         jobs::{JobKind, Progress},
         view::EventQuery,
     },
     messages::{JobReply, ShardPlace},
-    time::Timestamp,
+    time::{DAY, Timestamp},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -24,8 +24,15 @@ use std::time::Duration;
 const UNDER_WAY: usize = 50;
 /// Jobs that are done with are remembered up to so many.
 const REMEMBERED: i64 = 1_000;
-/// The shards of a job are asked again after this.
+/// The shards of a job are asked again after this; twice as long each time that none of
+/// them has got on …
 const NEXT: Duration = Duration::from_millis(1_000);
+/// … up to this.
+const LONGEST: Duration = Duration::from_secs(300);
+/// Where none gets on for so long, and was asked so often, the job is given up in them.
+const GIVEN_UP: (Duration, u32) = (DAY, 100);
+/// Shards in which a job was given up are named up to so many.
+const NAMED: usize = 100;
 /// Whoever asks has them asked at once, unless they were within this.
 const LATELY: Duration = Duration::from_millis(200);
 
@@ -51,6 +58,14 @@ struct Job {
     /// What came of those that it is done with.
     #[serde(default)]
     sum: Progress,
+    /// Steps since one of them got on, and when that was (Unix milliseconds).
+    #[serde(default)]
+    idle: u32,
+    #[serde(default)]
+    got_on: Option<i64>,
+    /// Those in which it was given up.
+    #[serde(default)]
+    failed: Vec<ShardId>,
 }
 
 impl Job {
@@ -71,7 +86,37 @@ impl Job {
             id: self.id,
             kind: self.kind,
             progress,
+            failed: self.failed.clone(),
         }
+    }
+
+    fn gets_on(&mut self, now: Timestamp) {
+        self.idle = 0;
+        self.got_on = Some(now.millis());
+    }
+
+    /// Gives up the shards that have not got on for too long.
+    fn give_up(&mut self, now: Timestamp) {
+        let (long, often) = GIVEN_UP;
+        let got_on = *self.got_on.get_or_insert(now.millis());
+        if self.idle < often || now.since(Timestamp::from_millis(got_on)) < long {
+            return;
+        }
+        for member in self.members.drain(..) {
+            if self.failed.len() < NAMED {
+                self.failed.push(member.shard);
+            }
+            self.sum.add(member.progress);
+        }
+        self.gets_on(now);
+    }
+
+    /// When it is asked how far its shards are, unless they get on.
+    fn due(&self, now: Timestamp) -> Timestamp {
+        let times = 1_u32
+            .checked_shl(self.idle.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        now.plus(NEXT.saturating_mul(times).min(LONGEST))
     }
 
     /// Goes on to the next shards, where those before are done with.
@@ -134,10 +179,11 @@ fn load(db: &impl Database, id: JobId) -> Result<Option<Job>, RegistryError> {
 
 fn save(db: &impl Database, job: &Job, now: Timestamp) -> Result<(), RegistryError> {
     db.run(
-        "UPDATE jobs SET done = ?, stepped = ?, job = ? WHERE id = ?",
+        "UPDATE jobs SET done = ?, stepped = ?, due = ?, job = ? WHERE id = ?",
         &[
             Value::Integer(i64::from(job.is_done())),
             Value::Integer(now.millis()),
+            Value::Integer(job.due(now).millis()),
             json(job)?,
             Value::Text(job.id.to_string()),
         ],
@@ -170,6 +216,9 @@ pub(super) fn begin(
         rest: Some(ShardPlace::FIRST),
         members: Vec::new(),
         sum: Progress::default(),
+        idle: 0,
+        got_on: Some(now.millis()),
+        failed: Vec::new(),
     };
     job.fill(db)?;
     db.run(
@@ -189,8 +238,8 @@ pub(super) fn reply(db: &impl Database, id: JobId) -> Result<Option<JobReply>, R
     Ok(load(db, id)?.map(|job| job.reply()))
 }
 
-/// The next step: of that job, or of the one that has waited longest. `None` when there
-/// is nothing to do now.
+/// The next step: of that job, or of the one that has been due longest. `None` when there
+/// is nothing to do now. Until its shards are known to get on, they do not.
 pub(super) fn step(
     db: &impl Database,
     id: Option<JobId>,
@@ -205,8 +254,8 @@ pub(super) fn step(
             ],
         )?,
         None => db.run(
-            "SELECT job FROM jobs WHERE done = 0 ORDER BY stepped LIMIT 1",
-            &[],
+            "SELECT job FROM jobs WHERE done = 0 AND due <= ? ORDER BY due, stepped LIMIT 1",
+            &[Value::Integer(now.millis())],
         )?,
     };
     let Some(row) = rows.first() else {
@@ -223,8 +272,13 @@ pub(super) fn step(
             return Err(error);
         }
     };
+    job.give_up(now);
     job.fill(db)?;
+    job.idle = job.idle.saturating_add(1);
     save(db, &job, now)?;
+    if job.is_done() {
+        return Ok(None);
+    }
     Ok(Some(JobStep {
         id: job.id,
         kind: job.kind,
@@ -234,6 +288,7 @@ pub(super) fn step(
 }
 
 /// Notes what the shards of a step have said. One that did not answer is asked again.
+/// Where nothing has changed, no row is written.
 pub(super) fn stepped(
     db: &impl Database,
     id: JobId,
@@ -243,6 +298,7 @@ pub(super) fn stepped(
     let Some(mut job) = load(db, id)? else {
         return Ok(());
     };
+    let mut has_changed = false;
     for (shard, progress) in said {
         let Some(at) = job.members.iter().position(|one| one.shard == *shard) else {
             continue;
@@ -250,16 +306,26 @@ pub(super) fn stepped(
         if progress.done {
             job.members.remove(at);
             job.sum.add(*progress);
+            has_changed = true;
         } else if let Some(member) = job.members.get_mut(at) {
+            has_changed |= member.progress != *progress;
             member.progress = *progress;
         }
     }
+    if !has_changed {
+        return Ok(());
+    }
+    job.gets_on(now);
     job.fill(db)?;
     save(db, &job, now)
 }
 
 /// When the next step is due; `None` when no job is under way.
 pub(super) fn due(db: &impl Database, now: Timestamp) -> Result<Option<Timestamp>, DatabaseError> {
-    let rows = db.run("SELECT 1 FROM jobs WHERE done = 0 LIMIT 1", &[])?;
-    Ok(rows.first().map(|_| now.plus(NEXT)))
+    let rows = db.run("SELECT min(due) FROM jobs WHERE done = 0", &[])?;
+    let due = match rows.first() {
+        Some(row) => row.optional(0, Row::integer)?,
+        None => None,
+    };
+    Ok(due.map(|due| Timestamp::from_millis(due).max(now.plus(NEXT))))
 }

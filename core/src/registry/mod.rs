@@ -175,6 +175,10 @@ impl Registry {
                     RegistryReply::Shards { shards, next }
                 })
             }
+            RegistryRequest::Known(shards) => Ok(RegistryReply::Shards {
+                shards: shards::known(db, shards)?,
+                next: None,
+            }),
             RegistryRequest::Figures(webhook) => {
                 Ok(RegistryReply::Figures(shards::sum(db, *webhook, now)?))
             }
@@ -356,7 +360,7 @@ impl Registry {
         db.atomically(|| shards::told(db, told, now))
     }
 
-    /// What a job, or the one that has waited longest, asks of which shards next. `None`
+    /// What a job, or the one that has been due longest, asks of which shards next. `None`
     /// when there is nothing to do now.
     ///
     /// # Errors

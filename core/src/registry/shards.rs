@@ -65,6 +65,21 @@ fn shard_of(row: &Row, column: usize) -> Result<WebhookId, DatabaseError> {
     WebhookId::parse(row.text(column)?).ok_or_else(|| DatabaseError::unexpected(column))
 }
 
+/// Which of these shards there are, of as many as one request may ask.
+pub(super) fn known(db: &impl Database, shards: &[ShardId]) -> Result<Vec<ShardId>, DatabaseError> {
+    let mut known = Vec::new();
+    for (webhook, shard) in shards.iter().take(MOST_MAILBOXES) {
+        let rows = db.run(
+            "SELECT 1 FROM figures WHERE webhook = ? AND shard = ?",
+            &[text(*webhook), integer(*shard)],
+        )?;
+        if !rows.is_empty() {
+            known.push((*webhook, *shard));
+        }
+    }
+    Ok(known)
+}
+
 /// The shards that told their figures longest ago, of one webhook or of all: those to be
 /// asked anew. All of them where they are few.
 pub(super) fn to_ask(

@@ -37,6 +37,8 @@ const MIGRATIONS: [&[&str]; 4] = [
         // The hours of each shard apart from its other figures, and those of all added up.
         "ALTER TABLE figures ADD COLUMN hours TEXT",
         "UPDATE figures SET told_at = 0, stats = NULL",
+        // When the shards of a job are asked again.
+        "ALTER TABLE jobs ADD COLUMN due INTEGER NOT NULL DEFAULT 0",
         "CREATE TABLE figure_hours (hour INTEGER PRIMARY KEY, received INTEGER NOT NULL, delivered INTEGER NOT NULL, failed INTEGER NOT NULL, refused INTEGER NOT NULL, duplicate INTEGER NOT NULL, filtered INTEGER NOT NULL) STRICT",
     ],
 ];

@@ -809,9 +809,18 @@ proptest::proptest! {
 /// A job, stepped as the edge does it; every shard has two events that match, and is done
 /// with them when it is asked for the second time.
 fn steps(it: &mut Fixture, id: JobId, answers: impl Fn(ShardId) -> bool) -> Vec<usize> {
+    steps_from(it, id, NOW.plus(Duration::from_secs(1_000)), answers)
+}
+
+fn steps_from(
+    it: &mut Fixture,
+    id: JobId,
+    from: Timestamp,
+    answers: impl Fn(ShardId) -> bool,
+) -> Vec<usize> {
     let (mut asked, mut sizes) = (std::collections::BTreeMap::new(), Vec::new());
     for n in 0..200_u64 {
-        let now = NOW.plus(Duration::from_secs(1_000 + n));
+        let now = from.plus(Duration::from_secs(1 + n));
         let Some(step) = it.registry.job_step(&it.db, Some(id), now).unwrap() else {
             break;
         };
@@ -897,21 +906,128 @@ fn a_shard_that_does_not_answer_is_asked_again_and_the_alarm_sees_to_it() {
     let begun = job(it.ask(begin(EventQuery::default())));
     let alarm = it.db.alarm().unwrap().expect("it goes on by itself");
     assert!(alarm <= NOW.plus(Duration::from_secs(10)));
-    for n in 1..4_u64 {
-        let now = NOW.plus(Duration::from_secs(100 * n));
+    let mut now = NOW.plus(Duration::from_secs(100));
+    for wait in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
         let step = it.registry.job_step(&it.db, None, now).unwrap().unwrap();
         assert_eq!((step.id, step.shards), (begun.id, vec![(one.id, 0)]));
+        let before = it.db.changes();
         it.registry.job_stepped(&it.db, begun.id, &[], now).unwrap();
+        assert_eq!(it.db.changes(), before, "nothing has changed");
         let next = it.registry.rearm(&it.db, now).unwrap();
-        assert_eq!(next, Some(now.plus(Duration::from_secs(1))));
+        assert_eq!(next, Some(now.plus(Duration::from_secs(wait))));
         // Whoever asks within a moment has nobody asked.
         let at_once = it.registry.job_step(&it.db, Some(begun.id), now).unwrap();
         assert_eq!(at_once, None);
+        assert_eq!(it.registry.job_step(&it.db, None, now).unwrap(), None);
+        now = next.unwrap();
     }
-    steps(&mut it, begun.id, |_| true);
-    let now = NOW.plus(Duration::from_secs(9_000));
+    // It answers again, and is asked soon.
+    it.registry.job_step(&it.db, None, now).unwrap().unwrap();
+    let progress = Progress {
+        matched: 1,
+        ..Progress::default()
+    };
+    let said = [((one.id, 0), progress)];
+    it.registry
+        .job_stepped(&it.db, begun.id, &said, now)
+        .unwrap();
+    let next = it.registry.rearm(&it.db, now).unwrap();
+    assert_eq!(next, Some(now.plus(Duration::from_secs(1))));
+    steps_from(&mut it, begun.id, now, |_| true);
+    let now = now.plus(Duration::from_secs(9_000));
     assert_eq!(it.registry.job_step(&it.db, None, now).unwrap(), None);
     assert_eq!(it.registry.rearm(&it.db, now).unwrap(), None);
+}
+
+#[test]
+fn a_job_ends_after_a_day_in_which_a_shard_does_not_get_on_and_names_it() {
+    let mut it = Fixture::new();
+    let mut body = body("A");
+    body["shards"] = json!(42);
+    let one = it.create(&body);
+    it.settle();
+    let begun = job(it.ask(begin(EventQuery::default())));
+    // The first answers half, the second nothing; others are done at once.
+    let (half, silent) = ((one.id, 0), (one.id, 1));
+    let (mut now, mut steps) = (NOW, 0);
+    let before = it.db.changes();
+    while let Some(at) = it.registry.rearm(&it.db, now).unwrap() {
+        now = at;
+        let Some(step) = it.registry.job_step(&it.db, None, now).unwrap() else {
+            continue;
+        };
+        steps += 1;
+        assert!(steps < 1_000);
+        let answers = step.shards.into_iter().filter(|shard| *shard != silent);
+        let said: Vec<_> = answers
+            .map(|shard| {
+                let progress = Progress {
+                    matched: 1,
+                    queued: 1,
+                    done: shard != half,
+                };
+                (shard, progress)
+            })
+            .collect();
+        it.registry
+            .job_stepped(&it.db, begun.id, &said, now)
+            .unwrap();
+    }
+    assert!(it.db.changes() - before < 400);
+    let day = now.since(NOW);
+    assert!(
+        day > crate::time::DAY && day < crate::time::DAY * 2,
+        "{day:?}"
+    );
+    let told = job(it.ask(RegistryRequest::Job(begun.id)));
+    let progress = Progress {
+        matched: 41,
+        queued: 41,
+        done: true,
+    };
+    assert_eq!(
+        (told.progress, &told.failed),
+        (progress, &vec![half, silent])
+    );
+    let id = one.id;
+    let failed = format!(
+        r#""failed_shards":[{{"webhook_id":"{id}","shard":0}},{{"webhook_id":"{id}","shard":1}}]"#
+    );
+    assert!(told.to_json().contains(&failed), "{}", told.to_json());
+}
+
+#[test]
+fn an_object_that_slept_for_a_day_gives_no_shard_up() {
+    let mut it = Fixture::new();
+    it.create(&body("A"));
+    let begun = job(it.ask(begin(EventQuery::default())));
+    let later = NOW.plus(crate::time::DAY * 3);
+    steps_from(&mut it, begun.id, later, |_| true);
+    let told = job(it.ask(RegistryRequest::Job(begun.id)));
+    assert_eq!((told.progress.matched, told.failed), (2, Vec::new()));
+}
+
+#[test]
+fn shards_that_somebody_made_up_are_not_known() {
+    let mut it = Fixture::new();
+    let mut body = body("A");
+    body["shards"] = json!(3);
+    let (one, gone) = (it.create(&body), it.create(&body));
+    it.ask(RegistryRequest::Delete(gone.id));
+    let made_up = WebhookId::from_random([255; 16]);
+    let asked = [
+        (one.id, 2),
+        (one.id, 3),
+        (made_up, 0),
+        (gone.id, 0),
+        (one.id, 0),
+    ];
+    match it.ask(RegistryRequest::Known(asked.to_vec())) {
+        RegistryReply::Shards { shards, next } => {
+            assert_eq!((shards, next), (vec![(one.id, 2), (one.id, 0)], None));
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
