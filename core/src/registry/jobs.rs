@@ -177,13 +177,18 @@ fn load(db: &impl Database, id: JobId) -> Result<Option<Job>, RegistryError> {
     rows.first().map(|row| read(row.text(0)?)).transpose()
 }
 
-fn save(db: &impl Database, job: &Job, now: Timestamp) -> Result<(), RegistryError> {
+fn save(
+    db: &impl Database,
+    job: &Job,
+    due: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
     db.run(
-        "UPDATE jobs SET done = ?, stepped = ?, due = ?, job = ? WHERE id = ?",
+        "UPDATE jobs SET done = ?, stepped = ?, due = ifnull(?, due), job = ? WHERE id = ?",
         &[
             Value::Integer(i64::from(job.is_done())),
             Value::Integer(now.millis()),
-            Value::Integer(job.due(now).millis()),
+            due.map_or(Value::Null, |due| Value::Integer(due.millis())),
             json(job)?,
             Value::Text(job.id.to_string()),
         ],
@@ -239,7 +244,8 @@ pub(super) fn reply(db: &impl Database, id: JobId) -> Result<Option<JobReply>, R
 }
 
 /// The next step: of that job, or of the one that has been due longest. `None` when there
-/// is nothing to do now. Until its shards are known to get on, they do not.
+/// is nothing to do now. Until its shards are known to get on, they do not; but that
+/// somebody asks puts nothing off.
 pub(super) fn step(
     db: &impl Database,
     id: Option<JobId>,
@@ -274,8 +280,12 @@ pub(super) fn step(
     };
     job.give_up(now);
     job.fill(db)?;
-    job.idle = job.idle.saturating_add(1);
-    save(db, &job, now)?;
+    let mut due = None;
+    if id.is_none() {
+        job.idle = job.idle.saturating_add(1);
+        due = Some(job.due(now));
+    }
+    save(db, &job, due, now)?;
     if job.is_done() {
         return Ok(None);
     }
@@ -317,7 +327,7 @@ pub(super) fn stepped(
     }
     job.gets_on(now);
     job.fill(db)?;
-    save(db, &job, now)
+    save(db, &job, Some(job.due(now)), now)
 }
 
 /// When the next step is due; `None` when no job is under way.

@@ -119,7 +119,7 @@ pub(super) fn told(
         )?;
         // Its webhook may have been deleted meanwhile.
         let Some(row) = rows.first() else { continue };
-        changes.add(&hours_of(row, 0)?, -1);
+        changes.add(&hours_of(row, 0)?.unwrap_or_default(), -1);
         changes.add(&stats.hours, 1);
         let hours = json(&stats.hours)?;
         let lasting = Stats {
@@ -151,7 +151,7 @@ pub(super) fn forget(
     for webhook in webhooks {
         let id = [text(webhook.id)];
         for row in db.run("SELECT hours FROM figures WHERE webhook = ?", &id)? {
-            changes.add(&hours_of(&row, 0)?, -1);
+            changes.add(&hours_of(&row, 0)?.unwrap_or_default(), -1);
         }
         db.run("DELETE FROM figures WHERE webhook = ?", &id)?;
     }
@@ -161,19 +161,14 @@ pub(super) fn forget(
 fn json(figures: &impl Serialize) -> Result<Value, RegistryError> {
     serde_json::to_string(figures)
         .map(Value::Text)
-        .map_err(|_| unreadable())
+        .map_err(|_| RegistryError::Unreadable("figures".to_owned()))
 }
 
-fn unreadable() -> RegistryError {
-    RegistryError::Unreadable("figures".to_owned())
-}
-
-/// The hours that a shard has told; none when it never has.
-fn hours_of(row: &Row, column: usize) -> Result<Vec<Hour>, RegistryError> {
+/// The hours that a shard has told. `None` when it never has, or when they cannot be read:
+/// what they were added to forgets them within a week.
+fn hours_of(row: &Row, column: usize) -> Result<Option<Vec<Hour>>, DatabaseError> {
     let json = row.optional(column, Row::text)?;
-    json.map_or(Ok(Vec::new()), |json| {
-        serde_json::from_str(json).map_err(|_| unreadable())
-    })
+    Ok(json.and_then(|json| serde_json::from_str(json).ok()))
 }
 
 /// What is to be added to the hours of all shards.
@@ -284,7 +279,7 @@ pub(super) fn sum(
                 Some(mut stats) => {
                     stats = stats.of(shard_of(row, 0)?);
                     stats.as_of = Some(row.integer(1)?);
-                    stats.hours = hours_of(row, 3)?;
+                    stats.hours = hours_of(row, 3)?.unwrap_or_default();
                     of_one.add(stats);
                 }
                 None => all.is_partial = true,

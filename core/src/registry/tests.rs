@@ -919,6 +919,16 @@ fn a_shard_that_does_not_answer_is_asked_again_and_the_alarm_sees_to_it() {
         let at_once = it.registry.job_step(&it.db, Some(begun.id), now).unwrap();
         assert_eq!(at_once, None);
         assert_eq!(it.registry.job_step(&it.db, None, now).unwrap(), None);
+        // Whoever asks later puts nothing off.
+        for millis in [300, 600, 900] {
+            let later = now.plus(Duration::from_millis(millis));
+            let step = it.registry.job_step(&it.db, Some(begun.id), later);
+            assert!(step.unwrap().is_some());
+            it.registry
+                .job_stepped(&it.db, begun.id, &[], later)
+                .unwrap();
+        }
+        assert_eq!(it.registry.rearm(&it.db, now).unwrap(), next);
         now = next.unwrap();
     }
     // It answers again, and is asked soon.
@@ -1239,6 +1249,23 @@ fn the_hours_of_many_shards_are_kept_added_up_and_little_is_read() {
     let of_one = latest.iter().filter(|(shard, _)| shard.0 == id);
     let of_one = of_one.map(|(id, one)| (*id, one.clone())).collect();
     assert_eq!(figures(&it, Some(id), now).0.hours, expected(&of_one, now));
+    // One that cannot be read stands in nobody's way.
+    let broken = latest.keys().next().unwrap();
+    let key = broken.0.to_string();
+    let spoil = "UPDATE figures SET stats = '!', hours = '!' WHERE webhook = ? AND shard = 0";
+    let values = [crate::database::Value::Text(key)];
+    it.db.run(spoil, &values).unwrap();
+    assert!(figures(&it, None, now).0.is_partial);
+    assert!(figures(&it, Some(broken.0), now).0.is_partial);
+    let again = [(*broken, Stats::default())];
+    it.registry.keep_figures(&it.db, &again, now).unwrap();
+    assert!(!figures(&it, None, now).0.is_partial);
+    // As after a week: what it had told has gone.
+    it.db.run("DELETE FROM figure_hours", &[]).unwrap();
+    it.db.run("UPDATE figures SET hours = NULL", &[]).unwrap();
+    let all: Vec<_> = latest.clone().into_iter().collect();
+    it.registry.keep_figures(&it.db, &all, now).unwrap();
+    assert_eq!(figures(&it, None, now).0.hours, expected(&latest, now));
     // Told once more without a change: no hour is written.
     let same: Vec<_> = latest.clone().into_iter().take(3).collect();
     let before = it.db.changes();
