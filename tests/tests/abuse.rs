@@ -147,12 +147,12 @@ fn requests_that_are_refused_are_gathered() {
             seconds,
         } = *cost;
         // Before it refuses it asks for news: ten at once and two a second. And it notes
-        // once an hour that there is something to prune.
+        // once an hour, with a row, that there is something to prune.
         assert!(registry_calls <= 11 + 2 * seconds, "{what}: {cost:?}");
         // The first refusal at once, then what has gathered in ten seconds; the figures
         // every twenty. Of each webhook so far: what came before is told now.
         assert!(mailbox_calls <= 4 * (2 + seconds / 10), "{what}: {cost:?}");
-        assert!(rows <= 2 * mailbox_calls, "{what}: {cost:?}");
+        assert!(rows <= 2 * mailbox_calls + 1, "{what}: {cost:?}");
         assert!(
             registry_calls + mailbox_calls < count / 2,
             "too slow to say anything: {what} {cost:?}"

@@ -387,10 +387,15 @@ fn an_event_is_sent_again_whatever_its_state() {
         }
     }
 
-    // What is still on its way begins its schedule anew.
+    // What was delivered stays so, whatever is answered to a repeat.
     second.then(Reply::status(500));
     assert_eq!(resend(Some(&json!({}))), json!({"queued": 2}));
-    station.wait_for_status(&event, "failed");
+    station.wait_for_status(&event, "delivered");
+    let shown = station.event(&event);
+    assert_eq!(
+        (&shown["attempts"], &shown["last_error"]),
+        (&json!(9), &Value::Null)
+    );
 
     for body in [
         json!({"destination": other}),

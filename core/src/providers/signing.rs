@@ -111,8 +111,9 @@ pub enum Renewal {
     Stale,
 }
 
-/// The provider's proof of a stored request, made anew when it or the request is older
-/// than a quarter of the tolerance at `now`. `body` are the bytes that are relayed.
+/// The provider's proof of a stored request, made anew when the request is older than a
+/// quarter of the tolerance at `now`, or the proof where the provider has its age checked.
+/// `body` are the bytes that are relayed.
 #[must_use]
 pub fn renew(
     webhook: &Webhook,
@@ -128,7 +129,15 @@ pub fn renew(
     let Some(signed_at) = provider.signed_at(&envelope.headers, settings) else {
         return Renewal::AsItCame;
     };
-    if now.since(signed_at.min(received_at)) <= renewed_after(provider, settings) {
+    let is_checked = provider.about().tolerance_seconds.is_some()
+        || matches!(settings.tolerance_seconds, Some(Some(_)));
+    let since = if is_checked {
+        signed_at.min(received_at)
+    } else {
+        // Nobody is told to check it: what was old when it came is taken as it is.
+        received_at
+    };
+    if now.since(since) <= renewed_after(provider, settings) {
         return Renewal::AsItCame;
     }
     let request = Unsigned {

@@ -86,7 +86,12 @@ fn masked(webhook: &Webhook, name: &str, value: &str) -> Option<String> {
 pub(crate) fn of_event(webhook: &Webhook, headers: &Headers) -> BTreeMap<String, String> {
     let mut shown: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in headers.iter() {
-        let value = masked(webhook, name, value).unwrap_or_else(|| value.to_owned());
+        // Of the credential itself the end is shown, as it is of the webhook's secret.
+        let value = if carries_credential(&webhook.settings, name) {
+            Secret::new(value.to_owned()).masked()
+        } else {
+            masked(webhook, name, value).unwrap_or_else(|| value.to_owned())
+        };
         shown
             .entry(name.to_owned())
             .and_modify(|known| known.extend([", ", &value]))

@@ -171,7 +171,7 @@ fn a_transaction_of_casso_s_sample_goes_its_whole_way() {
         json!({
             "bank": null, "account": "123456789", "direction": "in", "amount": "200500",
             "transaction_id": "TF80307914", "description": "DH35",
-            "occurred_at": "2020-11-01T17:00:00.000Z",
+            "payer": null, "currency": null, "occurred_at": "2020-11-01T17:00:00.000Z",
         })
     );
     assert_eq!(origin.count(), 1);

@@ -190,6 +190,20 @@ fn a_request_that_came_late_is_signed_anew_at_once() {
 }
 
 #[test]
+fn where_nobody_checks_the_time_what_was_old_when_it_came_goes_as_it_came() {
+    let webhook = webhook("casso-v2", &json!({}));
+    let mut event = sent(&webhook);
+    event.id.sequence = Sequence::next(Sequence::default(), after(86_400));
+    let original = event.envelope.headers.get("x-casso-signature");
+    let is_original = |seconds: u64| {
+        let came = relay(&webhook, &event, after(seconds));
+        came.headers.get("x-casso-signature") == original
+    };
+    assert!(is_original(86_400 + 75));
+    assert!(!is_original(86_400 + 76));
+}
+
+#[test]
 fn a_tolerance_that_is_set_counts_where_it_is_the_shorter() {
     for (tolerance, first_anew) in [(json!(40), 11), (json!(86_400), 76), (Value::Null, 76)] {
         let webhook = webhook("stripe", &json!({"tolerance_seconds": tolerance}));
