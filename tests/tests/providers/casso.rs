@@ -70,7 +70,7 @@ fn a_single_transaction_arrives_as_it_came_and_is_understood() {
         json!({
             "bank": "VPBank", "account": "8888", "direction": "out", "amount": "1250.50",
             "transaction_id": "FT1", "description": "trả hàng",
-            "occurred_at": "2026-11-20T00:30:00.000Z"
+            "payer": null, "currency": null, "occurred_at": "2026-11-20T00:30:00.000Z"
         })
     );
 }
