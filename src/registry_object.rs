@@ -175,7 +175,7 @@ impl Registry {
         let asked = step
             .shards
             .iter()
-            .map(|(webhook, shard)| objects::mailbox(&self.env, webhook, *shard, &request));
+            .map(|(webhook, shard)| self.ask_configured(webhook, *shard, &request));
         let mut said = Vec::with_capacity(step.shards.len());
         for (shard, reply) in step.shards.iter().zip(join::all(asked).await) {
             match reply {
@@ -214,7 +214,8 @@ impl Registry {
     /// When a Mailbox wants to be visited again; `None` when it did not answer.
     async fn visit(&self, visit: &Visit) -> Option<Option<Timestamp>> {
         let (webhook, shard) = (&visit.webhook, visit.shard);
-        match self.come_by(visit).await {
+        let asked = self.ask_configured(webhook, shard, &MailboxRequest::Visit);
+        match asked.await {
             Ok(MailboxReply::VisitAt(next)) => Some(next.map(Timestamp::from_millis)),
             Ok(_) => None,
             Err(error) => {
@@ -226,10 +227,14 @@ impl Registry {
         }
     }
 
-    /// Visits a Mailbox; one that lacks something of its configuration is told it first.
-    async fn come_by(&self, visit: &Visit) -> Result<MailboxReply, Trouble> {
-        let (id, shard) = (&visit.webhook, visit.shard);
-        let ask = || objects::mailbox(&self.env, id, shard, &MailboxRequest::Visit);
+    /// Asks a Mailbox; one that lacks something of its configuration is told it first.
+    async fn ask_configured(
+        &self,
+        id: &WebhookId,
+        shard: u8,
+        request: &MailboxRequest,
+    ) -> Result<MailboxReply, Trouble> {
+        let ask = || objects::mailbox(&self.env, id, shard, request);
         let reply = ask().await?;
         if !matches!(reply, MailboxReply::Unconfigured) {
             return Ok(reply);

@@ -159,17 +159,15 @@ impl Mailbox {
                 Ok(())
             }
             Err(error) => {
-                // It may have stuck: the delivery may be in either place.
-                self.give_back(event, destination, source);
                 let mut health = before;
                 health.unsure = true;
-                // It is not out any more, and stands in no other's way.
-                health.probe_ended(event);
                 // What was asked for binds, written down or not.
                 if let Some(until) = held {
                     health.hold(until, now);
                 }
                 self.health.insert(destination, health);
+                // It may have stuck: the delivery may be in either place.
+                self.give_back(event, destination, source);
                 self.waiting.insert(destination, ());
                 self.armed = None;
                 Err(error)

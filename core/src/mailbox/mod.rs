@@ -66,7 +66,7 @@ use crate::{
 use counted::Counted;
 use fresh::FirstAttempts;
 use health::Health;
-use jobs::Jobs;
+use jobs::{JobKind, Jobs};
 use recent_tests::RecentTests;
 use std::{fmt, rc::Rc, time::Duration};
 
@@ -227,7 +227,7 @@ impl Mailbox {
         alarm: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Self, MailboxError> {
-        schema::migrate(db, schema::MIGRATIONS)?;
+        schema::make_meta(db)?;
         let retired = match schema::meta(db, RETIRED)? {
             Some(Value::Integer(version)) => u64::try_from(version).ok().filter(|it| *it > 0),
             _ => None,
@@ -238,8 +238,10 @@ impl Mailbox {
             ..Self::default()
         };
         if retired.is_some() {
+            // Its tables are gone, whatever the schema's version says.
             return Ok(mailbox);
         }
+        schema::migrate(db, schema::MIGRATIONS)?;
         mailbox.config = match schema::meta(db, CONFIG)? {
             Some(Value::Text(json)) => Some(Rc::new(
                 serde_json::from_slice(json.as_bytes())
@@ -484,6 +486,10 @@ impl Mailbox {
                 },
                 None => MailboxReply::NotFound,
             },
+            MailboxRequest::Job {
+                kind: JobKind::Resend,
+                ..
+            } if self.lacks_secrets() => MailboxReply::Unconfigured,
             MailboxRequest::Job { id, kind, query } => {
                 MailboxReply::Job(self.job(db, id, kind, &query, now)?)
             }

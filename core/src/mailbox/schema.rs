@@ -93,8 +93,17 @@ pub(super) const MIGRATIONS: &[Migration] = &[
 
 const SCHEMA: &str = "schema";
 
-/// Runs the migrations that this database has not seen. Writes nothing when it
-/// has seen them all.
+/// Makes the table `meta`, unless it is there.
+pub(super) fn make_meta(db: &impl Database) -> Result<(), MailboxError> {
+    db.run(
+        "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
+        &[],
+    )?;
+    Ok(())
+}
+
+/// Runs the migrations that this database, which has a `meta`, has not seen. Writes
+/// nothing when it has seen them all.
 ///
 /// # Errors
 /// When the database is of a newer version (it is left untouched), or fails.
@@ -102,10 +111,6 @@ pub(super) fn migrate(
     db: &impl Database,
     migrations: &'static [Migration],
 ) -> Result<(), MailboxError> {
-    db.run(
-        "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
-        &[],
-    )?;
     let found = match meta(db, SCHEMA)? {
         Some(Value::Integer(version)) => usize::try_from(version)
             .map_err(|_| MailboxError::unreadable("the schema's version"))?,
@@ -191,6 +196,11 @@ mod tests {
         MIGRATIONS[0],
         &["CREATE TABLE notes (id INTEGER PRIMARY KEY)", "NOT SQL"],
     ];
+
+    fn migrate(db: &impl Database, migrations: &'static [Migration]) -> Result<(), MailboxError> {
+        make_meta(db)?;
+        super::migrate(db, migrations)
+    }
 
     fn insert(db: &NativeDatabase) {
         db.run(

@@ -1,7 +1,11 @@
 //! When the object is woken.
 
 use super::*;
-use crate::messages::{MailboxReply, MailboxRequest};
+use crate::{
+    database::Value,
+    mailbox::schema,
+    messages::{MailboxReply, MailboxRequest},
+};
 
 #[test]
 fn a_new_event_is_woken_for_at_once_and_a_second_sets_nothing() {
@@ -289,6 +293,14 @@ fn a_configuration_of_yesterday_is_completed_at_the_same_version() {
         )
         .unwrap();
     rig.reopen();
+    let job = |n, kind| MailboxRequest::Job {
+        id: JobId::from_random([n; 16]),
+        kind,
+        query: EventQuery {
+            q: Some("none".to_owned()),
+            ..EventQuery::default()
+        },
+    };
     let unconfigured = |rig: &mut Rig| {
         let request = accept(vec![event("2", b"{}")]);
         let accepted = rig.mailbox.accept(&rig.db, &request, START).unwrap();
@@ -304,22 +316,69 @@ fn a_configuration_of_yesterday_is_completed_at_the_same_version() {
                 .handle(&rig.db, MailboxRequest::Visit, START)
                 .unwrap()),
             is(rig.mailbox.handle(&rig.db, resend, START).unwrap()),
+            is(rig
+                .mailbox
+                .handle(&rig.db, job(1, JobKind::Resend), START)
+                .unwrap()),
         ]
     };
-    assert_eq!(unconfigured(&mut rig), [true; 3]);
+    assert_eq!(unconfigured(&mut rig), [true; 4]);
+    // Nothing is signed for the other jobs.
+    let deleted = rig
+        .mailbox
+        .handle(&rig.db, job(2, JobKind::Delete), START)
+        .unwrap();
+    assert!(matches!(deleted, MailboxReply::Job(progress) if progress.done));
     // What waits goes on meanwhile; and who has none to tell changes nothing.
     assert_eq!(rig.run(500), 1);
     let mut same = webhook(1);
     same.secrets.clear();
     rig.mailbox.configure(&rig.db, &same, 0, START).unwrap();
-    assert_eq!(unconfigured(&mut rig), [true; 3]);
+    assert_eq!(unconfigured(&mut rig), [true; 4]);
     rig.mailbox
         .configure(&rig.db, &webhook(1), 0, START)
         .unwrap();
-    assert_eq!(unconfigured(&mut rig), [false; 3]);
+    assert_eq!(unconfigured(&mut rig), [false; 4]);
     rig.reopen();
-    assert_eq!(unconfigured(&mut rig), [false; 3]);
+    assert_eq!(unconfigured(&mut rig), [false; 4]);
     assert_eq!(stored(&rig), serde_json::json!(["secret of the provider"]));
+}
+
+/// A deletion drops the tables and leaves the schema's version: the migrations of later
+/// releases do not find what they change.
+#[test]
+fn a_webhook_that_an_earlier_release_deleted_opens_and_a_deletion_can_be_undone() {
+    // The version of the deletion was not kept by the first releases.
+    for (retired, undone) in [(1, false), (4, true)] {
+        for released in 1..=schema::MIGRATIONS.len() {
+            let db = NativeDatabase::in_memory().unwrap();
+            schema::make_meta(&db).unwrap();
+            schema::migrate(&db, &schema::MIGRATIONS[..released]).unwrap();
+            schema::set_meta(&db, "retired", Value::Integer(retired)).unwrap();
+            schema::drop_all(&db).unwrap();
+            let answer = |mailbox: &mut Mailbox, config_version| {
+                let mut request = accept(vec![event("1", b"{}")]);
+                request.config_version = config_version;
+                mailbox.accept(&db, &request, START).unwrap().reply
+            };
+            let gone = if undone {
+                AcceptReply::Stale { version: 4 }
+            } else {
+                AcceptReply::Gone
+            };
+            let mut mailbox = Mailbox::open(&db, None, START).unwrap();
+            assert_eq!(answer(&mut mailbox, 4), gone, "{released}");
+            let mut newer = webhook(1);
+            newer.version = 5;
+            mailbox.configure(&db, &newer, 0, START).unwrap();
+            for _ in 0..2 {
+                let reply = answer(&mut mailbox, 5);
+                let taken = matches!(reply, AcceptReply::Taken(_));
+                assert_eq!(taken, undone, "{released}: {reply:?}");
+                mailbox = Mailbox::open(&db, None, START).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

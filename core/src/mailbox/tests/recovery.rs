@@ -278,6 +278,27 @@ fn a_probe_that_could_not_be_recorded_stands_in_no_other_s_way() {
     assert_eq!(at_once(&mut rig, 503), [chosen]);
 }
 
+/// What is released and cannot be recorded has its turn again, not its own time.
+#[test]
+fn a_released_event_that_could_not_be_recorded_stays_in_the_release() {
+    let (mut rig, _) = down(fixed(36_000.0, 9));
+    rig.wait(A_PROBE);
+    let probe = rig.lease_one();
+    rig.finish(&probe, 200);
+    rig.wait(millis(200));
+    let job = rig.lease_one();
+    let db = Faulty::new(&rig.db);
+    db.fail(0, Fault::Before);
+    let taken = verdict(&job, 200, rig.now);
+    let recorded = rig.mailbox.finish(&db, &job, taken, rig.now, 0.0);
+    assert!(recorded.is_err());
+    rig.mailbox.ensure_armed(&rig.db, rig.now).unwrap();
+    let end = rig.now.plus(MINUTE);
+    let seen = rig.drive(end, &mut |_, _| (5, 200));
+    assert_eq!(of(&seen, job.event.id).len(), 1);
+    assert_eq!(rig.count("events WHERE status = 'delivered'"), 12);
+}
+
 #[test]
 fn a_resend_goes_out_while_it_asked_for_patience_and_an_answer_ends_that() {
     for (answer, follow) in [(200, 2), (422, 2), (503, 0)] {
