@@ -3,15 +3,27 @@
 
 use tram_simulation::{Lab, Plan, Sabotage, campaign::Campaign, shorten};
 
-/// Seeds within which each must be found. Those that need a destination that is down and
-/// lives again took up to 120, the others eight.
-const BOUND: u64 = 1_000;
+/// Seeds within which each must be found. Most were within eight, and all within 41.
+const BOUND: u64 = 100;
+/// Where a destination has to be down and to live again it took up to 279.
+const RARE: u64 = 1_000;
+
+/// How it shows that what waits does not go when it may: an object that is awake has not
+/// sent it, or one that sleeps is woken too late.
+const WAITS: &[&str] = &["overdue", "must begin at", "at once: "];
+
+const fn bound(sabotage: Sabotage) -> u64 {
+    match sabotage {
+        Sabotage::RefusalIsNoLife | Sabotage::ProbeOldest | Sabotage::TestDoesNotCount => RARE,
+        _ => BOUND,
+    }
+}
 
 /// Finds it, and what is said of it.
 fn found(sabotage: Sabotage) -> String {
     let report = Campaign {
         from: 0,
-        seeds: BOUND,
+        seeds: bound(sabotage),
         time: None,
         sabotage: Some(sabotage),
     }
@@ -30,9 +42,15 @@ fn found(sabotage: Sabotage) -> String {
     wrong
 }
 
-fn check(sabotage: Sabotage, says: &str) {
+/// It is found, and said to be one of these.
+fn check_any(sabotage: Sabotage, says: &[&str]) {
     let wrong = found(sabotage);
-    assert!(wrong.contains(says), "{sabotage:?}: {wrong}");
+    let known = says.iter().any(|says| wrong.contains(says));
+    assert!(known, "{sabotage:?}: {wrong}");
+}
+
+fn check(sabotage: Sabotage, says: &str) {
+    check_any(sabotage, &[says]);
 }
 
 #[test]
@@ -80,13 +98,15 @@ fn a_failure_that_is_acknowledged() {
 #[test]
 fn a_delivery_that_is_done_before_it_is_sent() {
     // What is sent again meanwhile is out twice.
-    found(Sabotage::DoneBeforeSent);
+    check_any(
+        Sabotage::DoneBeforeSent,
+        &["the origin has not got it", "attempted twice at once"],
+    );
 }
 
 #[test]
 fn a_refusal_that_is_no_life() {
-    // What waits is overdue, or not released.
-    found(Sabotage::RefusalIsNoLife);
+    check_any(Sabotage::RefusalIsNoLife, WAITS);
 }
 
 #[test]
@@ -96,8 +116,7 @@ fn a_probe_of_the_oldest() {
 
 #[test]
 fn a_trial_that_does_not_count() {
-    // What waits is overdue, or not released.
-    found(Sabotage::TestDoesNotCount);
+    check_any(Sabotage::TestDoesNotCount, WAITS);
 }
 
 #[test]
