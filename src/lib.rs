@@ -118,7 +118,10 @@ async fn answer(request: Request, env: &Env, context: &Context) -> Response {
 
 /// That it is alive; with `?details`, for operators, what is wrong with how it is set up.
 fn health(head: &Head, env: &Env) -> Response {
-    let mut names = head.query().split('&').filter_map(|one| one.split('=').next());
+    let mut names = head
+        .query()
+        .split('&')
+        .filter_map(|one| one.split('=').next());
     if !names.any(|name| name == "details") {
         return answers::json_text(200, [HEALTHY, "}"].concat());
     }
