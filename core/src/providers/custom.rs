@@ -311,7 +311,11 @@ impl Provider for Custom {
         now: Timestamp,
     ) -> Option<Headers> {
         let mut fields = Headers::new();
-        if let Some(name) = &settings.timestamp_header {
+        // A time that nobody signs is the sender's word, and stays as it came.
+        let time = settings.timestamp_header.as_ref();
+        if let Some(name) = time.filter(|name| {
+            signs(settings, Piece::Timestamp) || header(request.headers, name).is_err()
+        }) {
             let time = match settings.timestamp_unit {
                 Some(TimestampUnit::Milliseconds) => now.millis(),
                 Some(TimestampUnit::Seconds) | None => now.seconds(),
@@ -342,6 +346,9 @@ impl Provider for Custom {
     }
 
     fn signed_at(&self, headers: &Headers, settings: &Settings) -> Option<Timestamp> {
+        if !signs(settings, Piece::Timestamp) {
+            return None;
+        }
         let time = unix_time(headers, settings.timestamp_header.as_deref()?).ok()?;
         Some(read_time(time, settings))
     }

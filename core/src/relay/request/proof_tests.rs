@@ -43,7 +43,6 @@ fn signing_a_time() -> Vec<(&'static str, Value)> {
         ),
         custom(json!({"scheme": "hmac", "signed": "{url}{timestamp}{body}",
             "url": "https://registered.example/a"})),
-        custom(json!({"scheme": "token", "prefix": "Bearer"})),
     ]
 }
 
@@ -158,7 +157,8 @@ fn all_providers_that_sign_a_time_are_tried_here() {
     for provider in providers::ALL {
         let id = provider.about().id;
         // Those with settings that a sample needs.
-        let settings = json!({"header": "X-Proof", "timestamp_header": "X-Time"});
+        let settings = json!({"header": "X-Proof", "timestamp_header": "X-Time",
+            "scheme": "hmac", "signed": "{timestamp}{body}"});
         let settings = if id == "custom" {
             settings
         } else {
@@ -273,6 +273,12 @@ fn what_the_station_cannot_sign_goes_as_it_came() {
         .headers
         .push("content-encoding", "gzip");
     encoded_event.body = b"not what was signed".to_vec();
+    // A time that nobody signs is what the sender says.
+    let unsigned = |settings: Value| webhook("custom", &settings);
+    let token = unsigned(json!({"header": "X-Proof", "timestamp_header": "X-Time"}));
+    let body_alone = unsigned(json!({"header": "X-Proof", "timestamp_header": "X-Time",
+        "scheme": "hmac", "signed": "{body}"}));
+    let (sent_token, sent_body_alone) = (sent(&token), sent(&body_alone));
     let proofless = webhook("github", &json!({}));
     let ping = stored(examples::post(
         &[("x-hub-signature-256", "sha256=00")],
@@ -281,6 +287,8 @@ fn what_the_station_cannot_sign_goes_as_it_came() {
     for (webhook, event) in [
         (&without_url, &signed_url),
         (&encoded, &encoded_event),
+        (&token, &sent_token),
+        (&body_alone, &sent_body_alone),
         (&proofless, &ping),
     ] {
         let came = relay(webhook, event, after(600));
