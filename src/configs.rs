@@ -73,6 +73,17 @@ pub(crate) async fn find(env: &Env, context: &Context, id: &WebhookId) -> Found 
             });
         }
         config_cache::Known::Nobody => return Found::Unknown,
+        config_cache::Known::NobodyOfOld => {
+            // A deletion may have been undone. Where the Registry is not asked, what it
+            // said last still holds.
+            if !MEMORY.with_borrow_mut(|memory| memory.may_ask_for_unknown(now)) {
+                return Found::Unknown;
+            }
+            return match load(env, context, id).await {
+                Found::Unavailable => Found::Unknown,
+                found => found,
+            };
+        }
         config_cache::Known::Old(webhook) => Some(webhook),
         config_cache::Known::Nothing => None,
     };
@@ -144,7 +155,8 @@ async fn ask(env: &Env, context: &Context, id: &WebhookId, request: &RegistryReq
             })
         }
         Ok(RegistryReply::NotFound) => {
-            MEMORY.with_borrow_mut(|memory| memory.remember_nobody(*id));
+            let now = clock::now();
+            MEMORY.with_borrow_mut(|memory| memory.remember_nobody(*id, now));
             Found::Unknown
         }
         Ok(_) => Found::Unavailable,
@@ -159,6 +171,12 @@ async fn ask(env: &Env, context: &Context, id: &WebhookId, request: &RegistryReq
 pub(crate) fn confirmed(webhook: &Webhook) {
     let now = clock::now();
     MEMORY.with_borrow_mut(|memory| memory.confirm(&webhook.id, webhook.version, now));
+}
+
+/// No configuration counts as confirmed any more until a Mailbox or the Registry has said
+/// so again.
+pub(crate) fn doubt_all() {
+    MEMORY.with_borrow_mut(ConfigCache::doubt_all);
 }
 
 fn remember(webhook: Rc<Webhook>, confirmed: bool) {
@@ -192,7 +210,8 @@ fn to_kv(env: &Env, context: &Context, webhook: &Webhook) {
 
 /// Takes a deleted webhook's configuration, secrets and all, out of the caches.
 pub(crate) fn forget(env: &Env, context: &Context, id: &WebhookId) {
-    MEMORY.with_borrow_mut(|memory| memory.remember_nobody(*id));
+    let now = clock::now();
+    MEMORY.with_borrow_mut(|memory| memory.remember_nobody(*id, now));
     let Some(kv) = Kv::of(env) else { return };
     let key = kv_key(id);
     join::aside(context, async move {

@@ -32,11 +32,12 @@ thread_local! {
 }
 
 /// What is behind a marker: the hash of the body, as one with another body is a
-/// conflict, which is for the Mailbox to note; and how long the Mailbox remembers, as a
-/// marker of a longer memory than today's outlives it.
+/// conflict, which is for the Mailbox to note; and the version of the configuration, as
+/// the Mailbox may remember less since: for another number of days, or because a job has
+/// deleted events, after which the webhook has a new version.
 fn value(webhook: &Webhook, event: &NewEvent) -> String {
-    let days = webhook.dedupe_days.to_string();
-    [&hex(&event.body_sha256), "/", &days].concat()
+    let version = webhook.version.to_string();
+    [&hex(&event.body_sha256), "/v", &version].concat()
 }
 
 fn marker(key: &DedupeKey) -> String {
@@ -44,7 +45,8 @@ fn marker(key: &DedupeKey) -> String {
 }
 
 /// Takes the marker of a deleted event away: it is to be new when it comes again.
-/// Another location may believe in it for a minute more.
+/// Another location may believe in it for a minute more. What a job deletes needs none of
+/// this: see [`value`].
 pub(crate) async fn forget(env: &Env, key: &DedupeKey) {
     let Some(kv) = Kv::of(env) else { return };
     if let Err(error) = kv.delete(&marker(key)).await {

@@ -10,7 +10,7 @@
 use crate::{
     clock,
     database::SqlDatabase,
-    glance, http, join, log, objects,
+    http, join, log, objects,
     outbound::{self, Attempted, Told},
     signal::Signal,
     station,
@@ -168,7 +168,6 @@ impl Object {
         })?;
         // A resend or a new configuration may have made something due.
         self.wake.raise();
-        self.forget_markers();
         Ok(messages::to_bytes(&reply)?)
     }
 
@@ -268,7 +267,6 @@ impl Object {
             return begun;
         }
         self.tend(|core, db| core.tend(db, clock::now()));
-        self.forget_markers();
         let delivered = self.deliver(beside).await;
         self.went_round.set(None);
         let ended = self.with(|core, db| core.end_run(db, clock::now()));
@@ -302,7 +300,6 @@ impl Object {
                     telling = true;
                 }
                 self.tend(|core, db| core.tend_again(db, now));
-                self.forget_markers();
             }
             if goes_on && under_way.len() < outbound::AT_ONCE {
                 match self.lease(outbound::AT_ONCE.saturating_sub(under_way.len()), now) {
@@ -411,22 +408,6 @@ impl Object {
         if let Err(trouble) = self.with(work) {
             log::trouble(format_args!("mailbox: {trouble}"));
         }
-    }
-
-    /// What a job has forgotten is forgotten in KV, too, beside everything else.
-    fn forget_markers(&self) {
-        let Ok(keys) = self.with(|core, _| Ok(core.forgotten())) else {
-            return;
-        };
-        if keys.is_empty() {
-            return;
-        }
-        let env = self.env.clone();
-        spawn_local(async move {
-            for some in keys.chunks(outbound::AT_ONCE) {
-                join::all(some.iter().map(|key| glance::forget(&env, key))).await;
-            }
-        });
     }
 
     /// What the operator is to be told next, unless something is being told. What this

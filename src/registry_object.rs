@@ -7,6 +7,7 @@ use crate::{clock, database::SqlDatabase, http, join, log, objects, thrown::Thro
 use std::cell::RefCell;
 use tram_core::{
     ids::{JobId, WebhookId},
+    mailbox::jobs::JobKind,
     messages::{self, MailboxReply, MailboxRequest, NotUnderstood, RegistryReply, RegistryRequest},
     registry::{Payload, Push, Registry as Core, RegistryError, Visit},
     time::Timestamp,
@@ -188,7 +189,13 @@ impl Registry {
                 )),
             }
         }
-        self.with(|core, db| Ok(core.job_stepped(db, step.id, &said, clock::now())?))
+        self.with(|core, db| Ok(core.job_stepped(db, step.id, &said, clock::now())?))?;
+        // Whoever reads that a deletion is done is to find it in force.
+        if step.kind == JobKind::Delete && said.iter().any(|(_, progress)| progress.done) {
+            self.push_all().await?;
+            self.with(|core, db| Ok(core.rearm(db, clock::now())?))?;
+        }
+        Ok(())
     }
 
     /// Asks some shards anew for their figures.

@@ -16,6 +16,8 @@ use std::{num::NonZeroUsize, rc::Rc, time::Duration};
 /// How long a configuration is believed, and how long the word of the Registry or of a
 /// Mailbox that it is the present one.
 const TTL: Duration = Duration::from_secs(60);
+/// How long it is believed that an id is nobody's.
+const NOBODY_TTL: Duration = Duration::from_secs(300);
 /// How many webhooks are kept; the one that was asked for longest ago goes first.
 const WEBHOOKS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 /// How many ids are known to be nobody's.
@@ -33,9 +35,11 @@ pub enum Known {
     },
     /// The webhook, as it was longer ago.
     Old(Rc<Webhook>),
-    /// There is no such webhook. Ids are random and never given twice, so that this stays
-    /// true.
+    /// There is no such webhook, as the Registry has said within the last minutes.
     Nobody,
+    /// There was no such webhook when it was last asked. An id is never given twice, but a
+    /// Registry that was restored to an earlier point has again what was deleted since.
+    NobodyOfOld,
     /// Nothing.
     Nothing,
 }
@@ -44,7 +48,8 @@ pub enum Known {
 #[derive(Debug)]
 pub struct ConfigCache {
     webhooks: LruCache<WebhookId, Remembered>,
-    nobodies: LruCache<WebhookId, ()>,
+    /// When the Registry said so.
+    nobodies: LruCache<WebhookId, Timestamp>,
     for_unknown_ids: Allowance,
 }
 
@@ -85,7 +90,8 @@ impl ConfigCache {
             return Known::Fresh { webhook, confirmed };
         }
         match self.nobodies.get(id) {
-            Some(()) => Known::Nobody,
+            Some(at) if now.since(*at) < NOBODY_TTL => Known::Nobody,
+            Some(_) => Known::NobodyOfOld,
             None => Known::Nothing,
         }
     }
@@ -108,9 +114,16 @@ impl ConfigCache {
     }
 
     /// Remembers that there is no such webhook, or none any more.
-    pub fn remember_nobody(&mut self, id: WebhookId) {
+    pub fn remember_nobody(&mut self, id: WebhookId, now: Timestamp) {
         self.webhooks.pop(&id);
-        self.nobodies.put(id, ());
+        self.nobodies.put(id, now);
+    }
+
+    /// No configuration counts as confirmed any more.
+    pub fn doubt_all(&mut self) {
+        for (_, known) in self.webhooks.iter_mut() {
+            known.confirmed_at = None;
+        }
     }
 
     /// A Mailbox has taken events that were proven with this version.
@@ -175,7 +188,7 @@ mod tests {
             cache.remember(webhook(n), true, at(0));
         }
         for n in 1_000..20_000 {
-            cache.remember_nobody(id(n));
+            cache.remember_nobody(id(n), at(0));
         }
         assert!((0..1_000).all(|n| is_fresh(&mut cache, n)));
         assert_eq!(cache.look(&id(19_999), at(0)), Known::Nobody);
@@ -214,10 +227,18 @@ mod tests {
         assert_eq!(cache.version(&id(1), at(60)), None);
         cache.remember(webhook(1), true, at(60));
         assert_eq!(cache.look(&id(1), at(61)), fresh(true));
-        cache.remember_nobody(id(1));
-        assert_eq!(cache.look(&id(1), at(61)), Known::Nobody);
-        cache.remember(webhook(1), true, at(62));
-        assert_eq!(cache.look(&id(1), at(62)), fresh(true));
+        cache.remember_nobody(id(1), at(61));
+        assert_eq!(cache.look(&id(1), at(360)), Known::Nobody);
+        assert_eq!(cache.look(&id(1), at(361)), Known::NobodyOfOld);
+        cache.remember_nobody(id(1), at(361));
+        assert_eq!(cache.look(&id(1), at(362)), Known::Nobody);
+        // The deletion was undone.
+        cache.remember(webhook(1), true, at(700));
+        assert_eq!(cache.look(&id(1), at(700)), fresh(true));
+        cache.doubt_all();
+        assert_eq!(cache.look(&id(1), at(700)), fresh(false));
+        cache.confirm(&id(1), 1, at(701));
+        assert_eq!(cache.look(&id(1), at(701)), fresh(true));
     }
 
     #[test]

@@ -271,6 +271,35 @@ fn a_deleted_event_takes_its_marker_along() {
 }
 
 #[test]
+fn what_many_are_deleted_with_takes_their_markers_along() {
+    let (kv, station, origin, webhook) = recorded();
+    let bodies = [1, 2, 3].map(|n| casso(&[transaction(n)]));
+    for body in &bodies {
+        let ids = station.post_casso(&webhook, body).assert_taken("accepted");
+        let _ = station.wait_for_status(&ids[0], "delivered");
+        assert_duplicate(&station.post_casso(&webhook, body));
+    }
+    wait_until("the markers", PATIENCE, || {
+        (markers(&kv).len() >= 3).then_some(())
+    });
+    let path = format!("/events?webhook_id={}", webhook.id);
+    let begun = station.api_expecting(202, "DELETE", &path, None);
+    let path = format!("/jobs/{}", begun["job_id"].as_str().unwrap());
+    let done = wait_until("the end of the job", PATIENCE, || {
+        let told = station.api_expecting(200, "GET", &path, None);
+        (told["done"] == true).then_some(told)
+    });
+    assert_eq!(done["matched"], 3);
+    // KV still has them; they stand for nothing any more.
+    assert_eq!(kv.calls_of("DELETE", "seen:"), []);
+    for body in &bodies {
+        let ids = station.post_casso(&webhook, body).assert_taken("accepted");
+        let _ = station.wait_for_status(&ids[0], "delivered");
+    }
+    assert_eq!(origin.count(), 6);
+}
+
+#[test]
 fn no_marker_is_written_for_what_is_not_delivered() {
     let (kv, station, origin, webhook) = recorded();
     let body = casso(&[transaction(1)]);

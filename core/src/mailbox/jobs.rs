@@ -8,7 +8,6 @@
 use super::{Mailbox, MailboxError, list, resend, scan, schema, sql, view::EventQuery};
 use crate::{
     database::{Database, Value},
-    event::DedupeKey,
     ids::{DestinationId, JobId, Sequence},
     messages,
     time::Timestamp,
@@ -98,8 +97,6 @@ pub(super) struct Jobs {
     line: VecDeque<Job>,
     /// Not before then: after a failure.
     paused_until: Option<Timestamp>,
-    /// Keys of events that were forgotten, for the edge to forget as well.
-    forgotten: Vec<DedupeKey>,
 }
 
 /// Where a resend of many stood before there were jobs.
@@ -210,7 +207,6 @@ fn update(db: &impl Database, job: &Job) -> Result<(), MailboxError> {
 struct Done {
     queued_to: Vec<DestinationId>,
     ended: Vec<super::cancel::Ended>,
-    forgotten: Vec<DedupeKey>,
 }
 
 impl Mailbox {
@@ -316,12 +312,6 @@ impl Mailbox {
         (!self.jobs.line.is_empty()).then(|| paused.map_or(next, |at| at.max(next)))
     }
 
-    /// Keys of events that a job has forgotten since it was last asked: markers that are
-    /// kept elsewhere go by them.
-    pub fn forgotten(&mut self) -> Vec<DedupeKey> {
-        std::mem::take(&mut self.jobs.forgotten)
-    }
-
     /// The events of the next batch, and how far it goes.
     fn next_of(
         &self,
@@ -399,12 +389,9 @@ impl Mailbox {
                     JobKind::Cancel => self
                         .cancel_within(db, event)
                         .map(|ended| done.ended.extend(ended)),
-                    JobKind::Delete => self.delete_within(db, event).map(|gone| {
-                        if let Some((key, ended)) = gone {
-                            done.forgotten.extend(key);
-                            done.ended.push(ended);
-                        }
-                    }),
+                    JobKind::Delete => self
+                        .delete_within(db, event)
+                        .map(|gone| done.ended.extend(gone.map(|(_, ended)| ended))),
                 };
                 match one {
                     // One that cannot be read must not stop the others.
@@ -434,7 +421,6 @@ impl Mailbox {
         for ended in done.ended {
             self.has_ended(ended);
         }
-        self.jobs.forgotten.extend(done.forgotten);
         Ok(next)
     }
 }

@@ -5,11 +5,12 @@
 use super::{
     RegistryError,
     shards::{self, ShardId},
-    store::text,
+    store::{self, text},
+    store_as_newer,
 };
 use crate::{
     database::{Database, DatabaseError, Row, Value},
-    ids::JobId,
+    ids::{JobId, WebhookId},
     mailbox::{
         jobs::{JobKind, Progress},
         view::EventQuery,
@@ -18,7 +19,7 @@ use crate::{
     time::{DAY, Timestamp},
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Jobs that may be under way at once.
 const UNDER_WAY: usize = 50;
@@ -95,20 +96,23 @@ impl Job {
         self.got_on = Some(now.millis());
     }
 
-    /// Gives up the shards that have not got on for too long.
-    fn give_up(&mut self, now: Timestamp) {
+    /// Gives up the shards that have not got on for too long; says whose they are.
+    fn give_up(&mut self, now: Timestamp) -> BTreeSet<WebhookId> {
+        let mut given_up = BTreeSet::new();
         let (long, often) = GIVEN_UP;
         let got_on = *self.got_on.get_or_insert(now.millis());
         if self.idle < often || now.since(Timestamp::from_millis(got_on)) < long {
-            return;
+            return given_up;
         }
         for member in self.members.drain(..) {
             if self.failed.len() < NAMED {
                 self.failed.push(member.shard);
             }
             self.sum.add(member.progress);
+            given_up.insert(member.shard.0);
         }
         self.gets_on(now);
+        given_up
     }
 
     /// When it is asked how far its shards are, unless they get on.
@@ -278,7 +282,11 @@ pub(super) fn step(
             return Err(error);
         }
     };
-    job.give_up(now);
+    let given_up = job.give_up(now);
+    if job.kind == JobKind::Delete {
+        // What they have deleted by now is not known.
+        end_markers(db, given_up, now)?;
+    }
     job.fill(db)?;
     let mut due = None;
     if id.is_none() {
@@ -297,8 +305,27 @@ pub(super) fn step(
     }))
 }
 
+/// Gives webhooks of which events were deleted a new version: with it every marker in KV
+/// ends that says an event is known.
+fn end_markers(
+    db: &impl Database,
+    webhooks: BTreeSet<WebhookId>,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    for webhook in webhooks {
+        match store::load(db, webhook) {
+            Ok(Some(mut webhook)) => store_as_newer(db, &mut webhook, now)?,
+            // For one that cannot be read nothing is received.
+            Ok(None) | Err(RegistryError::Unreadable(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Notes what the shards of a step have said. One that did not answer is asked again.
-/// Where nothing has changed, no row is written.
+/// Where nothing has changed, no row is written. Where a shard is done with deleting, the
+/// markers of its webhook end.
 pub(super) fn stepped(
     db: &impl Database,
     id: JobId,
@@ -309,6 +336,7 @@ pub(super) fn stepped(
         return Ok(());
     };
     let mut has_changed = false;
+    let mut shortened = BTreeSet::new();
     for (shard, progress) in said {
         let Some(at) = job.members.iter().position(|one| one.shard == *shard) else {
             continue;
@@ -317,6 +345,9 @@ pub(super) fn stepped(
             job.members.remove(at);
             job.sum.add(*progress);
             has_changed = true;
+            if job.kind == JobKind::Delete && progress.matched > 0 {
+                shortened.insert(shard.0);
+            }
         } else if let Some(member) = job.members.get_mut(at) {
             has_changed |= member.progress != *progress;
             member.progress = *progress;
@@ -325,6 +356,7 @@ pub(super) fn stepped(
     if !has_changed {
         return Ok(());
     }
+    end_markers(db, shortened, now)?;
     job.gets_on(now);
     job.fill(db)?;
     save(db, &job, Some(job.due(now)), now)

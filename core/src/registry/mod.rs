@@ -375,6 +375,8 @@ impl Registry {
     }
 
     /// Notes how far the shards of a step are; those that did not answer are left out.
+    /// Where events were deleted [`pending_pushes`](Self::pending_pushes) says which
+    /// Mailboxes to tell.
     ///
     /// # Errors
     /// When the database fails: they will then be asked once more, which does no harm.
@@ -431,8 +433,17 @@ fn store_changed(
     webhook: &mut Webhook,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
-    webhook.version = next_version(webhook, now);
     webhook.updated_at = now;
+    store_as_newer(db, webhook, now)
+}
+
+/// Stores a webhook under a new version, of which its Mailboxes are to be told.
+fn store_as_newer(
+    db: &impl Database,
+    webhook: &mut Webhook,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    webhook.version = next_version(webhook, now);
     store::replace(db, webhook)?;
     db.set_alarm(now.plus(FIRST_RETRY))?;
     Ok(())

@@ -1041,6 +1041,81 @@ fn shards_that_somebody_made_up_are_not_known() {
 }
 
 #[test]
+fn what_a_job_deletes_gives_its_webhook_a_new_version_and_nothing_else_does() {
+    let tell = |it: &Fixture| {
+        let pushes = it.registry.pending_pushes(&it.db, 100).unwrap();
+        for push in &pushes {
+            it.registry.pushed(&it.db, push).unwrap();
+        }
+        pushes.len()
+    };
+    for (kind, matched, newer) in [
+        (JobKind::Delete, 2, true),
+        (JobKind::Delete, 0, false),
+        (JobKind::Cancel, 2, false),
+        (JobKind::Resend, 2, false),
+    ] {
+        let mut it = Fixture::new();
+        let mut sharded = body("of it");
+        sharded["shards"] = json!(3);
+        let webhook = it.create(&sharded);
+        let other = it.create(&body("another"));
+        tell(&it);
+        let query = EventQuery::default();
+        let begun = job(it.ask(RegistryRequest::BeginJob { kind, query }));
+        // Not before it is done: until then its Mailbox may know an event that is to go.
+        let says = |done: bool| {
+            let progress = Progress {
+                matched,
+                queued: 0,
+                done,
+            };
+            [(webhook.id, 0), (webhook.id, 1), (webhook.id, 2)].map(|shard| (shard, progress))
+        };
+        it.registry
+            .job_stepped(&it.db, begun.id, &says(false), NOW)
+            .unwrap();
+        assert_eq!(it.stored(webhook.id), Some(webhook.clone()));
+        it.registry
+            .job_stepped(&it.db, begun.id, &says(true), NOW)
+            .unwrap();
+        let now = it.stored(webhook.id).unwrap();
+        assert_eq!(now.version > webhook.version, newer, "{kind:?} {matched}");
+        assert_eq!(
+            now,
+            Webhook {
+                version: now.version,
+                ..webhook
+            }
+        );
+        assert_eq!(tell(&it), if newer { 3 } else { 0 }, "its shards are told");
+        assert_eq!(it.stored(other.id), Some(other));
+    }
+}
+
+#[test]
+fn what_a_shard_has_deleted_that_is_given_up_gives_a_new_version_too() {
+    for (kind, newer) in [(JobKind::Delete, true), (JobKind::Resend, false)] {
+        let mut it = Fixture::new();
+        let webhook = it.create(&body("A"));
+        it.settle();
+        let query = EventQuery::default();
+        let begun = job(it.ask(RegistryRequest::BeginJob { kind, query }));
+        let mut now = NOW;
+        // A day is three hundred of the longest pauses.
+        for _ in 0..400 {
+            now = it.registry.rearm(&it.db, now).unwrap().unwrap_or(now);
+            it.registry.job_step(&it.db, None, now).unwrap();
+        }
+        assert!(job(it.ask(RegistryRequest::Job(begun.id))).progress.done);
+        let stored = it.stored(webhook.id).unwrap();
+        assert_eq!(stored.version > webhook.version, newer, "{kind:?}");
+        let pushes = it.registry.pending_pushes(&it.db, 100).unwrap();
+        assert_eq!(pushes.len(), usize::from(newer));
+    }
+}
+
+#[test]
 fn jobs_take_turns_and_fifty_are_under_way_at_most() {
     let mut it = Fixture::new();
     it.create(&body("A"));
