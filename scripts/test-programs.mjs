@@ -6,8 +6,8 @@ import { Advice, ROOT, capture, run } from './process.mjs'
 
 /** As many as have a core each on the smallest machines. */
 const AT_ONCE = 2
-/** Those that wait longest (for a lease to end, for memory to grow old) begin first. */
-const FIRST = ['crash', 'kv']
+/** Those that take longest (a thousand webhooks, a lease's end, memory that grows old) begin first. */
+const FIRST = ['many_webhooks', 'crash', 'kv']
 
 /** What cargo has built: name and file of each program. */
 function programs(cargo, words, env) {
