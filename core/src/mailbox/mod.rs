@@ -403,13 +403,19 @@ impl Mailbox {
         {
             return Err(MailboxTrouble::Misdirected.into());
         }
-        db.atomically(|| {
+        let stored = db.atomically(|| {
             let version = i64::try_from(version).unwrap_or(i64::MAX);
             schema::set_meta(db, RETIRED, sql::integer(version))?;
             // It holds the provider's secrets and the signing secrets.
             schema::forget_meta(db, CONFIG)?;
             schema::drop_all(db)
-        })?;
+        });
+        if let Err(error) = stored {
+            // What failed may have stuck: then there are no tables to go on with.
+            if !matches!(schema::meta(db, RETIRED), Ok(Some(_))) {
+                return Err(error);
+            }
+        }
         *self = Self {
             shard: self.shard,
             retired: Some(version),

@@ -14,7 +14,6 @@ use tram_core::{
     delivery::{Attempt, Job, Response, Verdict},
     ids::Sequence,
     relay,
-    time::Timestamp,
     webhook::Destination,
 };
 
@@ -229,11 +228,9 @@ impl World<'_> {
         if self.sabotage == Some(Sabotage::RefusalIsNoLife) && !taken && alive {
             verdict.attempt.status_code = None;
         }
-        if alive && let Some(object) = &mut self.object {
+        if alive {
             // At the latest when it is written down.
-            if attempt.began > object.held_at[usize::from(to)] {
-                object.holds[usize::from(to)] = Timestamp::default();
-            }
+            self.hold_may_end(to, attempt.began);
         }
         self.with(|core, db, now| core.finish(db, &job, verdict, now, jitter))?;
         self.model.written(sequence, to, taken);

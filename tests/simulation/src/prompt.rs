@@ -43,10 +43,11 @@ impl World<'_> {
 
     fn may_begin(&self, prompt: &Prompt) -> bool {
         self.model.pending().any(|(id, delivery)| {
-            // What has just been refused waits for its own time.
+            // What has just been refused waits for its own time, and what has been queued
+            // since was not meant.
             let waits = match prompt.event {
                 Some(event) => event == id,
-                None => delivery.ended_at < prompt.since,
+                None => delivery.since <= prompt.since && delivery.ended_at < prompt.since,
             };
             delivery.to == prompt.to && !delivery.out && waits
         })

@@ -140,7 +140,13 @@ impl World<'_> {
             }
             Ok(MailboxReply::NotFound) if self.truth.is_none() => {}
             Ok(other) => self.accuse(format!("the end of a trial came to {other:?}")),
-            Err(_) => self.unsure(&[trial.event]),
+            Err(_) => {
+                // That it lives may have been written down before something failed.
+                for (to, _) in alive {
+                    self.hold_may_end(to, trial.began);
+                }
+                self.unsure(&[trial.event]);
+            }
         }
     }
 
@@ -155,6 +161,11 @@ impl World<'_> {
     /// A destination has shown that it lives, and the Mailbox was told.
     pub(crate) fn shows_life(&mut self, to: u8, began: Timestamp, was_down: bool) {
         self.model.shows_life(to, began, was_down, self.now);
+        self.hold_may_end(to, began);
+    }
+
+    /// The Mailbox may know that a destination lives, and so let it be asked again.
+    pub(crate) fn hold_may_end(&mut self, to: u8, began: Timestamp) {
         if let Some(object) = &mut self.object
             && began > object.held_at[usize::from(to)]
         {

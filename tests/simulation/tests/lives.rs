@@ -180,7 +180,7 @@ fn seeds_that_once_failed() {
     let mut lab = Lab::default();
     for seed in [
         2, 16, 29, 76, 576, 578, 767, 965, 1_702, 6_311, 13_784, 23_973, 29_431, 1_006_878,
-        1_032_241, 1_212_304,
+        1_032_241, 1_212_304, 5_002_776, 5_009_376, 5_046_511,
     ] {
         let life = lab.live(&Plan::of_seed(seed), None, false);
         assert_eq!(life.wrong, None, "seed {seed}");
